@@ -1,0 +1,471 @@
+"""The checkpointer: LangGraph's Postgres saver, with the messages in the transcript tree.
+
+The saver stores what `AsyncPostgresSaver` stores, in the same tables, but for one channel: where
+the plain saver writes the whole list of messages again at every step, this one writes the new
+messages as rows and, in place of the list, the digest of the last row. Rows and checkpoint commit
+together, so they can't disagree. `docs/design.md` explains the tree.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_id,
+    get_serializable_checkpoint_metadata,
+)
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.postgres.base import PRUNE_DELETE_THREADS_SQL
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool
+
+from .database import open_database, share
+from .errors import StorageError
+from .message_cache import CachedThread, MessageCache, Node, copy_message
+from .rows import (
+    DELETE_CONVERSATIONS,
+    LEAF_TYPE,
+    ConversationGoneError,
+    ensure_conversation,
+    insert_messages,
+    point_at_leaf,
+    select_messages,
+)
+from .settings import DatabaseSettings
+from .transcript import Row, digest_of, is_transcript, row_of, title_of
+
+#: The channel whose messages are stored as rows.
+CHANNEL = "messages"
+
+#: The owner of threads where there is no authentication.
+LOCAL_USER = "local"
+
+Owner = Callable[[RunnableConfig], str]
+
+#: Digests and messages, from the first message of a transcript to its leaf.
+Path = list[tuple[bytes, Node]]
+
+
+class TranscriptError(StorageError):
+    """A stored transcript is not what its checkpoint says. Run `task-agent verify-schema`, and
+    compare the rows with a backup: something other than the checkpointer has written to them."""
+
+
+def authenticated_user(config: RunnableConfig) -> str:
+    """Whose thread this is, from what the server's authentication put into the config.
+
+    `configurable.user_id` and `metadata.user_id` are not looked at: a client can write them.
+    """
+    return str(config["configurable"].get("langgraph_auth_user_id") or LOCAL_USER)
+
+
+class TranscriptSaver(AsyncPostgresSaver):
+    """An `AsyncPostgresSaver` that stores each message once, as a row of the transcript tree.
+
+    Args:
+        pool: an open pool whose connections are in autocommit mode. The caller closes it.
+        owner: says whose a thread is when its first checkpoint is written.
+        serde: the serialiser; by default one that restores LangChain's and LangGraph's own types
+            and no others.
+        cache_bytes: how much the messages kept in memory may take.
+    """
+
+    conn: AsyncConnectionPool[AsyncConnection[Any]]
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[AsyncConnection[Any]],
+        *,
+        owner: Owner = authenticated_user,
+        serde: SerializerProtocol | None = None,
+        cache_bytes: int = 64 * 2**20,
+    ) -> None:
+        super().__init__(
+            cast(Any, pool), serde=serde or JsonPlusSerializer(allowed_msgpack_modules=None)
+        )
+        self._owner = owner
+        self._cache = MessageCache(cache_bytes)
+        self._conversations: dict[str, UUID] = {}
+
+    # Reading
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The checkpoint that `config` names, or the latest of its thread and namespace."""
+        where, args = (
+            "WHERE thread_id = %s AND checkpoint_ns = %s ",
+            [
+                str(config["configurable"]["thread_id"]),
+                config["configurable"].get("checkpoint_ns", ""),
+            ],
+        )
+        if checkpoint_id := get_checkpoint_id(config):
+            where += "AND checkpoint_id = %s"
+            args.append(checkpoint_id)
+        else:
+            where += "ORDER BY checkpoint_id DESC LIMIT 1"
+        found = await self._select(where, args)
+        return found[0] if found else None
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Checkpoints, newest first. Those of one call share their message objects."""
+        where, args = self._search_where(config, filter, before)
+        where += " ORDER BY checkpoint_id DESC"
+        if limit is not None:
+            where += " LIMIT %s"
+            args.append(int(limit))
+        for found in await self._select(where, args):
+            yield found
+
+    async def _select(self, where: str, args: Sequence[Any]) -> list[CheckpointTuple]:
+        """Checkpoints with their transcripts, the connection given back before anyone uses them."""
+        async with self._cursor() as cur:
+            await cur.execute(self.SELECT_SQL + where, args, binary=True)
+            values = await cur.fetchall()
+            await self._migrate_sends(cur, values)
+            leaves: dict[str, set[bytes]] = defaultdict(set)
+            for value in values:
+                if leaf := _leaf_of(value):
+                    leaves[value["thread_id"]].add(leaf)
+            transcripts = {
+                (thread_id, leaf): messages
+                for thread_id, wanted in leaves.items()
+                for leaf, messages in (
+                    await self._transcripts(cur.connection, thread_id, wanted)
+                ).items()
+            }
+        found = []
+        for value in values:
+            leaf = _take_leaf(value)
+            checkpoint = await self._load_checkpoint_tuple(value)
+            if leaf is not None:
+                messages = transcripts[value["thread_id"], leaf]
+                checkpoint.checkpoint["channel_values"][CHANNEL] = list(messages)
+            found.append(checkpoint)
+        return found
+
+    async def _migrate_sends(self, cur: AsyncCursor[DictRow], values: list[DictRow]) -> None:
+        """Checkpoints older than version 4 keep their pending sends with their parent."""
+        old: dict[tuple[str, str], list[DictRow]] = defaultdict(list)
+        for value in values:
+            if value["checkpoint"]["v"] < 4 and value["parent_checkpoint_id"]:
+                old[value["thread_id"], value["parent_checkpoint_id"]].append(value)
+        for (thread_id, parent), children in old.items():
+            await cur.execute(self.SELECT_PENDING_SENDS_SQL, (thread_id, [parent]))
+            async for sends in cur:
+                for value in children:
+                    value["channel_values"] = value["channel_values"] or []
+                    self._migrate_pending_sends(
+                        sends["sends"], value["checkpoint"], value["channel_values"]
+                    )
+
+    async def _transcripts(
+        self, connection: AsyncConnection[Any], thread_id: str, leaves: Iterable[bytes]
+    ) -> dict[bytes, list[BaseMessage]]:
+        """The transcript that each leaf ends, all from one reading of the thread's rows at most."""
+        paths: dict[bytes, Path] = {}
+        missing = []
+        cached = self._cache.thread(thread_id)
+        for leaf in leaves:
+            if path := cached.path(leaf):
+                paths[leaf] = path
+            else:
+                missing.append(leaf)
+        if missing:
+            rows = await select_messages(connection, thread_id)
+            paths |= self._read_paths(thread_id, cached, rows, missing)
+            self._cache.trim()
+        nodes = {digest: node for path in paths.values() for digest, node in path}
+        handed_out = dict(zip(nodes, cached.hand_out(nodes.items()), strict=True))
+        return {leaf: [handed_out[digest] for digest, _ in path] for leaf, path in paths.items()}
+
+    def _read_paths(
+        self,
+        thread_id: str,
+        cached: CachedThread,
+        rows: list[DictRow],
+        leaves: Iterable[bytes],
+    ) -> dict[bytes, Path]:
+        by_id = {row["id"]: row for row in rows}
+        by_digest = {bytes(row["digest"]): row for row in rows}
+        nodes: dict[bytes, Node] = {}
+        paths = {}
+        for leaf in leaves:
+            chain: list[DictRow] = []
+            row = by_digest.get(leaf)
+            while row is not None:
+                chain.append(row)
+                if (parent_id := row["parent_id"]) is None:
+                    break
+                row = by_id.get(parent_id)
+            # A chain of a damaged tree could also run in a circle; a digest chain cannot.
+            if row is None or len(chain) > len(rows):
+                raise TranscriptError(
+                    f"a checkpoint of thread {thread_id!r} points at message "
+                    f"{leaf.hex()}, but it or a message before it is not in the table `messages`. "
+                    "Restore the missing rows from a backup."
+                )
+            path = []
+            parent: bytes | None = None
+            for row in reversed(chain):
+                digest = bytes(row["digest"])
+                if digest not in nodes:
+                    nodes[digest] = self._read_node(thread_id, cached, row, parent)
+                path.append((digest, nodes[digest]))
+                parent = digest
+            paths[leaf] = path
+        return paths
+
+    def _read_node(
+        self, thread_id: str, cached: CachedThread, row: DictRow, parent: bytes | None
+    ) -> Node:
+        digest, payload = bytes(row["digest"]), bytes(row["payload"])
+        if digest_of(parent, payload) != digest:
+            raise TranscriptError(
+                f"message {row['id']} of thread {thread_id!r} is not what was stored: its digest "
+                "does not match its payload and its parent. Restore the row from a backup."
+            )
+        message = self.serde.loads_typed((row["payload_type"], payload))
+        return cached.add(digest, parent, message, len(payload))
+
+    # Writing
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint and the messages it adds, in one transaction."""
+        configurable = config["configurable"]
+        thread_id, namespace = str(configurable["thread_id"]), configurable["checkpoint_ns"]
+        try:
+            await self._put(thread_id, namespace, config, checkpoint, metadata, new_versions)
+        except (ConversationGoneError, psycopg.errors.ForeignKeyViolation):
+            # Somebody deleted the conversation, with rows that this process believed to be there.
+            # The checkpoint at hand is the thread's state all the same: store it whole.
+            self._forget(thread_id)
+            await self._put(thread_id, namespace, config, checkpoint, metadata, new_versions)
+        return {
+            "configurable": {
+                "thread_id": configurable["thread_id"],
+                "checkpoint_ns": namespace,
+                "checkpoint_id": checkpoint["id"],
+            }
+        }
+
+    async def _put(
+        self,
+        thread_id: str,
+        namespace: str,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> None:
+        inline, blobs = _split_values(checkpoint["channel_values"])
+        dumped: list[tuple[Any, ...]] = []
+        written = _Written()
+        title = None
+        messages = blobs.get(CHANNEL)
+        if namespace == "" and is_transcript(messages):
+            title = title_of(messages)
+            if CHANNEL in new_versions:
+                del blobs[CHANNEL]
+                written = self._new_rows(thread_id, messages)
+                version = new_versions[CHANNEL]
+                dumped.append((thread_id, "", CHANNEL, version, LEAF_TYPE, written.leaf))
+        versions = {k: v for k, v in new_versions.items() if k in blobs}
+        dumped += self._dump_blobs(thread_id, namespace, blobs, versions)
+
+        conversation_id: UUID | None = None
+        async with self._transaction() as cur:
+            if namespace == "":
+                conversation_id = self._conversations.get(thread_id) or await ensure_conversation(
+                    cur, thread_id, self._owner(config)
+                )
+                await insert_messages(cur, conversation_id, written.rows)
+            if dumped:
+                await cur.executemany(self.UPSERT_CHECKPOINT_BLOBS_SQL, dumped)
+            await cur.execute(
+                self.UPSERT_CHECKPOINTS_SQL,
+                (
+                    thread_id,
+                    namespace,
+                    checkpoint["id"],
+                    config["configurable"].get("checkpoint_id"),
+                    Jsonb({**checkpoint, "channel_values": inline}),
+                    Jsonb(get_serializable_checkpoint_metadata(config, metadata)),
+                ),
+            )
+            if conversation_id is not None:
+                await point_at_leaf(
+                    cur,
+                    conversation_id,
+                    channel=CHANNEL,
+                    version=cast("str | None", checkpoint["channel_versions"].get(CHANNEL)),
+                    title=title,
+                )
+        # Only what has been committed is remembered.
+        if conversation_id is not None:
+            self._conversations[thread_id] = conversation_id
+        if written.rows:
+            cached = self._cache.thread(thread_id)
+            for message, row in zip(written.messages, written.rows, strict=True):
+                cached.add(row.digest, row.parent, copy_message(message), len(row.payload))
+                cached.remember(message, row.digest)
+            self._cache.trim()
+
+    def _new_rows(self, thread_id: str, messages: list[BaseMessage]) -> "_Written":
+        """The rows of a transcript that may not be stored yet: all from the first unknown on."""
+        digests = self._cache.thread(thread_id).recognise(messages)
+        written = _Written()
+        written.leaf = digests[-1] if digests else None
+        written.messages = messages[len(digests) :]
+        now = datetime.now(UTC)
+        for position in range(len(digests), len(messages)):
+            payload_type, payload = self.serde.dumps_typed(messages[position])
+            row = row_of(
+                messages,
+                position,
+                parent=written.leaf,
+                payload_type=payload_type,
+                payload=payload,
+                now=now,
+            )
+            written.rows.append(row)
+            written.leaf = row.digest
+        return written
+
+    # Deleting
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete a thread: its conversation, its messages and its checkpoints, or nothing."""
+        await self.aprune([str(thread_id)], strategy="delete")
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Prune threads: `delete` them whole, or `keep_latest` checkpoint and every message."""
+        if strategy != "delete" or isinstance(thread_ids, str):
+            await super().aprune(thread_ids, strategy=strategy)
+            return
+        names = [str(thread_id) for thread_id in thread_ids]
+        async with self._transaction() as cur:
+            await cur.execute(DELETE_CONVERSATIONS, (names,))
+            for statement in PRUNE_DELETE_THREADS_SQL:
+                await cur.execute(statement, (names,))
+        for name in names:
+            self._forget(name)
+
+    def _forget(self, thread_id: str) -> None:
+        self._conversations.pop(thread_id, None)
+        self._cache.forget(thread_id)
+
+    # Connections
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncCursor[DictRow]]:
+        """All or nothing, with the statements sent together where nothing is read back."""
+        async with (
+            self.conn.connection() as connection,
+            connection.pipeline(),
+            connection.transaction(),
+            connection.cursor(binary=True, row_factory=dict_row) as cur,
+        ):
+            yield cur
+
+    @asynccontextmanager
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
+        """What the inherited methods use. The plain saver lets one caller in at a time, even over
+        a pool; the pool is all the order that is needed."""
+        if pipeline:
+            async with self._transaction() as cur:
+                yield cur
+            return
+        async with (
+            self.conn.connection() as connection,
+            connection.cursor(binary=True, row_factory=dict_row) as cur,
+        ):
+            yield cur
+
+
+class _Written:
+    """The part of a transcript that a step writes: rows, the objects they were made from, and the
+    leaf of the whole."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.messages: list[BaseMessage] = []
+        self.leaf: bytes | None = None
+
+
+def _split_values(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Channel values as the plain saver splits them: small ones in the checkpoint, others apart."""
+    inline: dict[str, Any] = {}
+    blobs: dict[str, Any] = {}
+    for channel, value in values.items():
+        if isinstance(value, _DeltaSnapshot):
+            inline[channel] = True
+            blobs[channel] = value
+        elif _fits_json(value):
+            inline[channel] = value
+        else:
+            blobs[channel] = value
+    return inline, blobs
+
+
+def _fits_json(value: Any) -> bool:
+    # `jsonb` can't hold NUL, so a text with one goes where other values go.
+    if isinstance(value, str):
+        return "\x00" not in value
+    return value is None or isinstance(value, (int, float, bool))
+
+
+def _leaf_of(value: DictRow) -> bytes | None:
+    for channel, kind, blob in value["channel_values"] or ():
+        if channel == CHANNEL.encode() and kind == LEAF_TYPE.encode():
+            return bytes(blob)
+    return None
+
+
+def _take_leaf(value: DictRow) -> bytes | None:
+    """The leaf that a checkpoint points at, removed from the values that the serialiser reads."""
+    leaf = _leaf_of(value)
+    if leaf is not None:
+        value["channel_values"] = [
+            entry for entry in value["channel_values"] if entry[1] != LEAF_TYPE.encode()
+        ]
+    return leaf
+
+
+@asynccontextmanager
+async def open_checkpointer() -> AsyncIterator[TranscriptSaver]:
+    """The checkpointer of `langgraph.json`: opens the database that the environment names.
+
+    The server enters it before it imports the graph, so the database is shared with the process.
+    """
+    settings = DatabaseSettings()
+    async with open_database(settings) as database:
+        with share(database):
+            yield TranscriptSaver(database.pool, cache_bytes=int(settings.cache_mib * 2**20))

@@ -1,0 +1,112 @@
+"""The three tables of the transcript tree: users, conversations, messages.
+
+A message is an immutable row whose parent is the message before it, so the messages of a
+conversation form a tree, like commits. A conversation's leaf is the last message of its active
+branch; the active transcript is the path from the root to that leaf. `docs/design.md` tells why.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+ROLE_MAX = 20
+TITLE_MAX = 200
+
+
+def timestamp_column() -> Any:
+    """A `timestamptz` column that the database fills with the time of the write."""
+    return Column(DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()"))
+
+
+class User(SQLModel, table=True):
+    """Somebody who owns conversations."""
+
+    __tablename__ = "users"
+    __table_args__ = (UniqueConstraint("subject", name="uq_users_subject"),)
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    #: The name that authentication gives the user; `local` where there is no authentication.
+    subject: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime | None = Field(default=None, sa_column=timestamp_column())
+
+
+class Conversation(SQLModel, table=True):
+    """What people read of one LangGraph thread; exactly one per thread."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        UniqueConstraint("thread_id", name="uq_conversations_thread_id"),
+        Index("ix_conversations_user_id", "user_id"),
+        Index("ix_conversations_updated_at", "updated_at"),
+        # Without it, every deleted message would scan this table for the reference.
+        Index("ix_conversations_leaf_id", "leaf_id"),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    user_id: UUID = Field(
+        sa_column=Column(Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False)
+    )
+    thread_id: str = Field(sa_column=Column(Text, nullable=False))
+    #: The first words the user said; none before they have said any.
+    title: str | None = Field(default=None, sa_column=Column(String(TITLE_MAX)))
+    #: The last message of the active branch; none while the transcript is empty.
+    leaf_id: UUID | None = Field(
+        default=None,
+        sa_column=Column(
+            Uuid, ForeignKey("messages.id", name="fk_conversations_leaf_id", use_alter=True)
+        ),
+    )
+    created_at: datetime | None = Field(default=None, sa_column=timestamp_column())
+    updated_at: datetime | None = Field(default=None, sa_column=timestamp_column())
+
+
+class Message(SQLModel, table=True):
+    """One message, written once and never changed."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "digest", name="uq_messages_conversation_digest"),
+        Index("ix_messages_conversation_id", "conversation_id"),
+        Index("idx_messages_conversation_created", "conversation_id", "created_at"),
+        # Without it, every deleted message would scan this table for its children.
+        Index("ix_messages_parent_id", "parent_id"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    conversation_id: UUID = Field(
+        sa_column=Column(Uuid, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False)
+    )
+    #: The message before this one on every branch that holds it; none for the first.
+    parent_id: UUID | None = Field(default=None, sa_column=Column(Uuid, ForeignKey("messages.id")))
+    #: sha256(parent's digest followed by the payload), 32 bytes.
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    #: user, assistant, system or tool; the message's own type for any other.
+    role: str = Field(sa_column=Column(String(ROLE_MAX), nullable=False))
+    #: The text of the message, for people and SQL.
+    content: str = Field(sa_column=Column(Text, nullable=False))
+    #: Assistant: the calls asked for. Tool: the audit record of what was done. Else none.
+    tool_calls: list[dict[str, Any]] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True))
+    )
+    #: The whole LangChain message as the serialiser wrote it.
+    payload: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    #: Which of the serialiser's forms `payload` is in; `msgpack` unless it encrypts.
+    payload_type: str = Field(
+        sa_column=Column(String(50), nullable=False, server_default=text("'msgpack'"))
+    )
+    created_at: datetime | None = Field(default=None, sa_column=timestamp_column())

@@ -1,0 +1,179 @@
+"""Messages to rows and back: the pure part of the transcript tree, without I/O.
+
+A transcript is a list of LangChain messages. Its rows form a chain: each row's digest covers its
+parent's digest and its own payload, so a digest names a message *and everything before it*. Two
+transcripts that begin alike therefore share their first rows, and one digest, the leaf's, is all
+that a checkpoint has to hold.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeGuard
+from uuid import UUID
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+from .models import ROLE_MAX, TITLE_MAX
+
+ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
+
+#: Key of `ToolMessage.additional_kwargs` under which a tool node may leave the time of the call,
+#: in ISO 8601; the audit record shows it. Where it is missing, the time of the write is shown.
+EXECUTED_AT = "executed_at"
+
+
+def is_transcript(value: object) -> TypeGuard[list[BaseMessage]]:
+    """Whether a channel's value is what the tree stores: a list of one or more messages."""
+    if not isinstance(value, list) or not value:
+        return False
+    # A few classes are looked at, rather than each of many messages.
+    return all(issubclass(kind, BaseMessage) for kind in {type(message) for message in value})
+
+
+def digest_of(parent: bytes | None, payload: bytes) -> bytes:
+    """The 32 bytes that name a message and all before it; `parent` is none for the first."""
+    return hashlib.sha256((parent or b"") + payload).digest()
+
+
+def row_id(conversation_id: UUID, digest: bytes) -> UUID:
+    """The primary key of a message's row.
+
+    Made from the conversation and the digest, so that a row's key, its parent's and the leaf's are
+    known before anything is written, and a step needs no round trip to learn them.
+    """
+    value = int.from_bytes(hashlib.sha256(conversation_id.bytes + digest).digest()[:16])
+    # Version 8, "custom" (RFC 9562, section 5.8); `UUID(version=8)` is refused before Python 3.14.
+    value = value & ~(0xF << 76) | 8 << 76
+    value = value & ~(0x3 << 62) | 2 << 62
+    return UUID(int=value)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A message as `messages` stores it, but for what the conversation adds (ids, times)."""
+
+    digest: bytes
+    parent: bytes | None
+    role: str
+    content: str
+    tool_calls: list[dict[str, Any]] | None
+    payload_type: str
+    payload: bytes
+
+
+def row_of(
+    messages: Sequence[BaseMessage],
+    position: int,
+    *,
+    parent: bytes | None,
+    payload_type: str,
+    payload: bytes,
+    now: datetime,
+) -> Row:
+    """The row of the message at `position` of a transcript.
+
+    The messages before it are looked at too: a tool's answer doesn't hold the arguments it was
+    called with, the assistant's message does.
+    """
+    message = messages[position]
+    if isinstance(message, ToolMessage):
+        calls = [_audit_record(message, messages[:position], now)]
+    elif isinstance(message, AIMessage):
+        calls = _calls_asked_for(message)
+    else:
+        calls = []
+    return Row(
+        digest=digest_of(parent, payload),
+        parent=parent,
+        role=ROLES.get(message.type) or storable(message.type)[:ROLE_MAX],
+        content=storable(str(message.text)),
+        tool_calls=[_storable_json(call) for call in calls] or None,
+        payload_type=payload_type,
+        payload=payload,
+    )
+
+
+def title_of(messages: Iterable[BaseMessage]) -> str | None:
+    """A conversation's title: the first line that the user wrote, cut at a word if it is long."""
+    for message in messages:
+        if message.type == "human" and (words := storable(str(message.text)).split()):
+            title = " ".join(words)
+            if len(title) <= TITLE_MAX:
+                return title
+            head = title[: TITLE_MAX - 1]
+            return (head.rsplit(" ", 1)[0] or head) + "…"
+    return None
+
+
+def storable(text: str) -> str:
+    """`text` without what Postgres can't hold: NUL, and half of a surrogate pair, become U+FFFD.
+
+    Only the columns for people are changed by it; the payload keeps the message as it was.
+    """
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    if not text.isascii():
+        text = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+    return text
+
+
+def _calls_asked_for(message: AIMessage) -> list[dict[str, Any]]:
+    valid = [
+        {"id": call["id"], "tool": call["name"], "arguments": call["args"]}
+        for call in message.tool_calls
+    ]
+    # What the model wrote but nobody could read is part of what was said.
+    invalid = [
+        {"id": call["id"], "tool": call["name"], "arguments": call["args"], "error": call["error"]}
+        for call in message.invalid_tool_calls
+    ]
+    return valid + invalid
+
+
+def _audit_record(
+    message: ToolMessage, before: Sequence[BaseMessage], now: datetime
+) -> dict[str, Any]:
+    asked = _call_answered_by(message, before)
+    return {
+        "id": message.tool_call_id,
+        "tool": message.name or asked.get("tool"),
+        "arguments": asked.get("arguments"),
+        "result": _result(message),
+        "status": message.status,
+        "timestamp": message.additional_kwargs.get(EXECUTED_AT) or now.isoformat(),
+    }
+
+
+def _call_answered_by(message: ToolMessage, before: Sequence[BaseMessage]) -> dict[str, Any]:
+    for earlier in reversed(before):
+        if isinstance(earlier, AIMessage):
+            for call in _calls_asked_for(earlier):
+                if call["id"] == message.tool_call_id:
+                    return call
+    return {}
+
+
+def _result(message: ToolMessage) -> Any:
+    """What the tool returned: MCP's structured content where there is some, else the text."""
+    artifact = message.artifact
+    if isinstance(artifact, Mapping) and artifact.get("structured_content") is not None:
+        return artifact["structured_content"]
+    return str(message.text)
+
+
+def _storable_json(value: Any) -> Any:
+    """`value` as `jsonb` can hold it; what JSON has no form for is shown as text."""
+    if isinstance(value, str):
+        return storable(value)
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {storable(str(key)): _storable_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_storable_json(item) for item in value]
+    return storable(str(value))
