@@ -25,7 +25,6 @@ from langgraph.checkpoint.base import (
     get_serializable_checkpoint_metadata,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from langgraph.checkpoint.postgres.base import PRUNE_DELETE_THREADS_SQL
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
@@ -35,35 +34,24 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from .database import open_database, share
-from .errors import StorageError
-from .message_cache import CachedThread, MessageCache, Node, copy_message
+from .deleting import delete_runs, delete_threads
+from .message_cache import MessageCache, copy_message
+from .reading import TranscriptError, leaf_of, read_transcripts, take_leaf
 from .rows import (
-    DELETE_CONVERSATIONS,
+    CHANNEL,
     LEAF_TYPE,
     ConversationGoneError,
     ensure_conversation,
     insert_messages,
     point_at_leaf,
-    select_messages,
 )
 from .settings import DatabaseSettings
-from .transcript import Row, digest_of, is_transcript, row_of, title_of
-
-#: The channel whose messages are stored as rows.
-CHANNEL = "messages"
+from .transcript import Row, is_transcript, row_of, title_of
 
 #: The owner of threads where there is no authentication.
 LOCAL_USER = "local"
 
 Owner = Callable[[RunnableConfig], str]
-
-#: Digests and messages, from the first message of a transcript to its leaf.
-Path = list[tuple[bytes, Node]]
-
-
-class TranscriptError(StorageError):
-    """A stored transcript is not what its checkpoint says. Run `task-agent verify-schema`, and
-    compare the rows with a backup: something other than the checkpointer has written to them."""
 
 
 def authenticated_user(config: RunnableConfig) -> str:
@@ -146,18 +134,20 @@ class TranscriptSaver(AsyncPostgresSaver):
             await self._migrate_sends(cur, values)
             leaves: dict[str, set[bytes]] = defaultdict(set)
             for value in values:
-                if leaf := _leaf_of(value):
+                if leaf := leaf_of(value):
                     leaves[value["thread_id"]].add(leaf)
             transcripts = {
                 (thread_id, leaf): messages
                 for thread_id, wanted in leaves.items()
                 for leaf, messages in (
-                    await self._transcripts(cur.connection, thread_id, wanted)
+                    await read_transcripts(
+                        cur.connection, self._cache, self.serde, thread_id, wanted
+                    )
                 ).items()
             }
         found = []
         for value in values:
-            leaf = _take_leaf(value)
+            leaf = take_leaf(value)
             checkpoint = await self._load_checkpoint_tuple(value)
             if leaf is not None:
                 messages = transcripts[value["thread_id"], leaf]
@@ -179,75 +169,6 @@ class TranscriptSaver(AsyncPostgresSaver):
                     self._migrate_pending_sends(
                         sends["sends"], value["checkpoint"], value["channel_values"]
                     )
-
-    async def _transcripts(
-        self, connection: AsyncConnection[Any], thread_id: str, leaves: Iterable[bytes]
-    ) -> dict[bytes, list[BaseMessage]]:
-        """The transcript that each leaf ends, all from one reading of the thread's rows at most."""
-        paths: dict[bytes, Path] = {}
-        missing = []
-        cached = self._cache.thread(thread_id)
-        for leaf in leaves:
-            if path := cached.path(leaf):
-                paths[leaf] = path
-            else:
-                missing.append(leaf)
-        if missing:
-            rows = await select_messages(connection, thread_id)
-            paths |= self._read_paths(thread_id, cached, rows, missing)
-            self._cache.trim()
-        nodes = {digest: node for path in paths.values() for digest, node in path}
-        handed_out = dict(zip(nodes, cached.hand_out(nodes.items()), strict=True))
-        return {leaf: [handed_out[digest] for digest, _ in path] for leaf, path in paths.items()}
-
-    def _read_paths(
-        self,
-        thread_id: str,
-        cached: CachedThread,
-        rows: list[DictRow],
-        leaves: Iterable[bytes],
-    ) -> dict[bytes, Path]:
-        by_id = {row["id"]: row for row in rows}
-        by_digest = {bytes(row["digest"]): row for row in rows}
-        nodes: dict[bytes, Node] = {}
-        paths = {}
-        for leaf in leaves:
-            chain: list[DictRow] = []
-            row = by_digest.get(leaf)
-            while row is not None:
-                chain.append(row)
-                if (parent_id := row["parent_id"]) is None:
-                    break
-                row = by_id.get(parent_id)
-            # A chain of a damaged tree could also run in a circle; a digest chain cannot.
-            if row is None or len(chain) > len(rows):
-                raise TranscriptError(
-                    f"a checkpoint of thread {thread_id!r} points at message "
-                    f"{leaf.hex()}, but it or a message before it is not in the table `messages`. "
-                    "Restore the missing rows from a backup."
-                )
-            path = []
-            parent: bytes | None = None
-            for row in reversed(chain):
-                digest = bytes(row["digest"])
-                if digest not in nodes:
-                    nodes[digest] = self._read_node(thread_id, cached, row, parent)
-                path.append((digest, nodes[digest]))
-                parent = digest
-            paths[leaf] = path
-        return paths
-
-    def _read_node(
-        self, thread_id: str, cached: CachedThread, row: DictRow, parent: bytes | None
-    ) -> Node:
-        digest, payload = bytes(row["digest"]), bytes(row["payload"])
-        if digest_of(parent, payload) != digest:
-            raise TranscriptError(
-                f"message {row['id']} of thread {thread_id!r} is not what was stored: its digest "
-                "does not match its payload and its parent. Restore the row from a backup."
-            )
-        message = self.serde.loads_typed((row["payload_type"], payload))
-        return cached.add(digest, parent, message, len(payload))
 
     # Writing
 
@@ -324,7 +245,6 @@ class TranscriptSaver(AsyncPostgresSaver):
                 await point_at_leaf(
                     cur,
                     conversation_id,
-                    channel=CHANNEL,
                     version=cast("str | None", checkpoint["channel_versions"].get(CHANNEL)),
                     title=title,
                 )
@@ -372,11 +292,14 @@ class TranscriptSaver(AsyncPostgresSaver):
             return
         names = [str(thread_id) for thread_id in thread_ids]
         async with self._transaction() as cur:
-            await cur.execute(DELETE_CONVERSATIONS, (names,))
-            for statement in PRUNE_DELETE_THREADS_SQL:
-                await cur.execute(statement, (names,))
+            await delete_threads(cur, names)
         for name in names:
             self._forget(name)
+
+    async def adelete_for_runs(self, run_ids: Iterable[str]) -> None:
+        """Take runs back: their checkpoints go, and conversations show what was before them."""
+        async with self._transaction() as cur:
+            await delete_runs(cur, [str(run_id) for run_id in run_ids])
 
     def _forget(self, thread_id: str) -> None:
         self._conversations.pop(thread_id, None)
@@ -442,23 +365,6 @@ def _fits_json(value: Any) -> bool:
     return value is None or isinstance(value, (int, float, bool))
 
 
-def _leaf_of(value: DictRow) -> bytes | None:
-    for channel, kind, blob in value["channel_values"] or ():
-        if channel == CHANNEL.encode() and kind == LEAF_TYPE.encode():
-            return bytes(blob)
-    return None
-
-
-def _take_leaf(value: DictRow) -> bytes | None:
-    """The leaf that a checkpoint points at, removed from the values that the serialiser reads."""
-    leaf = _leaf_of(value)
-    if leaf is not None:
-        value["channel_values"] = [
-            entry for entry in value["channel_values"] if entry[1] != LEAF_TYPE.encode()
-        ]
-    return leaf
-
-
 @asynccontextmanager
 async def open_checkpointer() -> AsyncIterator[TranscriptSaver]:
     """The checkpointer of `langgraph.json`: opens the database that the environment names.
@@ -469,3 +375,12 @@ async def open_checkpointer() -> AsyncIterator[TranscriptSaver]:
     async with open_database(settings) as database:
         with share(database):
             yield TranscriptSaver(database.pool, cache_bytes=int(settings.cache_mib * 2**20))
+
+
+__all__ = [
+    "LOCAL_USER",
+    "TranscriptError",
+    "TranscriptSaver",
+    "authenticated_user",
+    "open_checkpointer",
+]

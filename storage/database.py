@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -68,10 +69,10 @@ def _hidden(url: URL) -> str:
 
 async def _probe(url: URL, uri: str) -> None:
     """Connect once, so that a wrong URL is told at once and in the server's own words."""
-    timeout = CONNECT_TIMEOUT if "connect_timeout" not in url.query else None
-    options = {} if timeout is None else {"connect_timeout": timeout}
+    if "connect_timeout" not in url.query:
+        uri = make_conninfo(uri, connect_timeout=CONNECT_TIMEOUT)
     try:
-        connection = await psycopg.AsyncConnection.connect(uri, **options)
+        connection = await psycopg.AsyncConnection.connect(uri)
     except psycopg.OperationalError as error:
         raise DatabaseUnreachableError(
             f"cannot connect to {_hidden(url)}: {str(error).strip()}. "

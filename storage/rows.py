@@ -14,6 +14,9 @@ from psycopg.types.json import Jsonb
 from .errors import StorageError
 from .transcript import Row, row_id
 
+#: The channel whose messages are stored as rows.
+CHANNEL = "messages"
+
 #: `checkpoint_blobs.type` of a messages channel that the tree stores. The blob is the digest of
 #: the leaf.
 LEAF_TYPE = "transcript"
@@ -58,8 +61,6 @@ SELECT_MESSAGES = """
     FROM messages m JOIN conversations c ON c.id = m.conversation_id
     WHERE c.thread_id = %s
 """
-
-DELETE_CONVERSATIONS = "DELETE FROM conversations WHERE thread_id = ANY(%s)"
 
 
 class ConversationGoneError(StorageError):
@@ -109,7 +110,6 @@ async def point_at_leaf(
     cur: AsyncCursor[DictRow],
     conversation_id: UUID,
     *,
-    channel: str,
     version: str | None,
     title: str | None,
 ) -> None:
@@ -118,7 +118,7 @@ async def point_at_leaf(
     Raises:
         ConversationGoneError: there is no such conversation any more.
     """
-    await cur.execute(UPDATE_CONVERSATION, (title, channel, version, LEAF_TYPE, conversation_id))
+    await cur.execute(UPDATE_CONVERSATION, (title, CHANNEL, version, LEAF_TYPE, conversation_id))
     if await cur.fetchone() is None:
         raise ConversationGoneError(
             f"conversation {conversation_id} was deleted while it was written to"

@@ -12,6 +12,7 @@ from langgraph.graph.state import CompiledStateGraph
 from psycopg.rows import dict_row
 
 from storage.database import Database
+from storage.transcript import storable
 
 ACTIVE_BRANCH = """
     WITH RECURSIVE branch AS (
@@ -66,10 +67,15 @@ def chat_graph(
     return builder.compile(checkpointer=saver)
 
 
-async def say(graph: Graph, thread_id: str, text: str, **more: Any) -> dict[str, Any]:
-    """One turn."""
+async def say(
+    graph: Graph, thread_id: str, text: str, config_run: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """One turn, under a run's id if one is given, as the server gives it."""
+    config = on(thread_id)
+    if config_run is not None:
+        config["metadata"] = {"run_id": config_run}
     result: dict[str, Any] = await graph.ainvoke(
-        {"messages": [{"role": "user", "content": text}]}, on(thread_id), **more
+        {"messages": [{"role": "user", "content": text}]}, config, **more
     )
     return result
 
@@ -100,7 +106,7 @@ async def assert_rows_are_the_state(database: Database, graph: Graph, thread_id:
     serde = JsonPlusSerializer()
     stored = [serde.loads_typed((row["payload_type"], row["payload"])) for row in rows]
     assert stored == state.values.get("messages", [])
-    assert [row["content"] for row in rows] == [str(m.text) for m in stored]
+    assert [row["content"] for row in rows] == [storable(str(m.text)) for m in stored]
 
 
 def texts(messages: Sequence[BaseMessage]) -> list[str]:

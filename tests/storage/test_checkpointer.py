@@ -496,3 +496,42 @@ async def test_the_sync_methods_work_from_another_thread(
         return messages
 
     assert texts(await asyncio.to_thread(read)) == ["one", "", "counted", "done"]
+
+
+# Runs taken back
+
+
+async def test_a_run_taken_back_leaves_the_thread_as_it_was_before(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    graph = chat_graph(saver)
+    await say(graph, "t", "one", config_run="first")
+    before = await graph.aget_state(on("t"))
+    await say(graph, "t", "two", config_run="second")
+    await saver.adelete_for_runs(["second"])
+    after = await graph.aget_state(on("t"))
+    assert (after.values, after.next, after.config) == (before.values, before.next, before.config)
+    await assert_rows_are_the_state(database, graph, "t")
+    # The words are still in the tree; no checkpoint uses the blobs and writes any more.
+    assert await count(database, "messages") == 8
+    assert await count(database, "checkpoints") == 4
+    used = await fetch(
+        database,
+        "SELECT DISTINCT checkpoint_id FROM checkpoint_writes EXCEPT"
+        " SELECT checkpoint_id FROM checkpoints",
+    )
+    assert used == []
+    await say(graph, "t", "three")
+    await assert_rows_are_the_state(database, graph, "t")
+
+
+async def test_taking_back_the_only_run_leaves_an_empty_conversation_with_its_owner(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    graph = chat_graph(saver)
+    await say(graph, "t", "one", config_run="first")
+    await saver.adelete_for_runs(["first", "unknown"])
+    assert (await graph.aget_state(on("t"))).values == {}
+    assert await active_branch(database, "t") == []
+    assert await count(database, "checkpoint_blobs") == 0
+    assert await count(database, "conversations") == 1

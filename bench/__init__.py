@@ -1,0 +1,1 @@
+"""Measurements: ratios against the plain saver, interleaved in one run."""

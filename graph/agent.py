@@ -1,0 +1,71 @@
+"""Composition: the graph, put together from its parts. `langgraph.json` names `graph` in here."""
+
+from typing import Any
+
+from langgraph.graph import START, StateGraph
+from langgraph.types import RetryPolicy, TimeoutPolicy
+
+from tools.client import TaskTools
+
+from .clock import Clock, SystemClock, call_time
+from .context import Context, zone_of
+from .errors import ModelUnavailableError
+from .model import ConfiguredModels, ModelSource
+from .nodes import AgentNode, CallNode, Toolbox, route
+from .settings import AgentSettings
+from .state import Conversation, State, ToolRequest
+
+NAME = "Task agent"
+
+AGENT_TAKES = "Asks the model for the next step: words for the person, or tool calls."
+TOOLS_TAKES = "Makes one tool call over MCP and hands its result to the agent."
+
+
+def build_graph(
+    *,
+    toolbox: Toolbox,
+    models: ModelSource | None = None,
+    clock: Clock | None = None,
+    settings: AgentSettings | None = None,
+) -> StateGraph[State, Context, Conversation, Conversation]:
+    """The agent's graph, ready to be compiled; what is not given is what the server uses."""
+    settings = settings or AgentSettings()
+    clock = clock or SystemClock()
+    builder = StateGraph(
+        State, context_schema=Context, input_schema=Conversation, output_schema=Conversation
+    )
+    builder.add_node(
+        "agent",
+        AgentNode(models or ConfiguredModels(settings), toolbox, clock, settings).__call__,
+        metadata={"description": AGENT_TAKES},
+        retry_policy=RetryPolicy(max_attempts=3, retry_on=ModelUnavailableError),
+        timeout=TimeoutPolicy(
+            run_timeout=2 * settings.model_timeout, idle_timeout=settings.model_timeout
+        ),
+    )
+    builder.add_node(
+        "tools",
+        CallNode(toolbox, clock, settings).__call__,
+        input_schema=ToolRequest,
+        metadata={"description": TOOLS_TAKES},
+        # The node answers for itself when a tool is late; this is for when it can't.
+        timeout=2 * settings.tool_timeout,
+    )
+    builder.add_edge(START, "agent")
+    builder.add_conditional_edges("agent", route, ["tools", "__end__"])
+    builder.add_edge("tools", "agent")
+    return builder
+
+
+def _served() -> Any:
+    settings = AgentSettings()
+    # Asking the machine for its zone blocks, which the server forbids to a running graph.
+    zone_of(None, settings)
+    compiled = build_graph(toolbox=task_tools, settings=settings).compile(name=NAME)
+    return compiled.with_config(recursion_limit=settings.step_limit)
+
+
+#: The task tools of this process; closed by the HTTP app when the server stops.
+task_tools = TaskTools(clock=call_time, time_zone=lambda: zone_of(None, AgentSettings()))
+
+graph = _served()

@@ -1,0 +1,62 @@
+"""What may differ from run to run: LangGraph's context, which a client gives with its input."""
+
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from tzlocal import get_localzone_name
+
+from .settings import AgentSettings
+
+
+class Context(BaseModel):
+    """Choices for one run."""
+
+    model_config = ConfigDict(title="Task agent context", extra="ignore")
+
+    model: str | None = Field(
+        default=None,
+        title="Model",
+        description=(
+            "The chat model, such as gpt-4.1-mini, or 'offline' for the built-in one that needs "
+            "no key. Empty: what the server is configured with."
+        ),
+    )
+    time_zone: str | None = Field(
+        default=None,
+        title="Time zone",
+        description=(
+            "The IANA name of the zone in which 'tomorrow at 9' is understood, such as "
+            "Europe/Vienna. Empty: the server's own."
+        ),
+    )
+
+    @field_validator("model", "time_zone", mode="before")
+    @classmethod
+    def _blank_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ZoneInfo(value)
+            except (KeyError, ValueError, OSError) as error:
+                raise ValueError(
+                    f"{value!r} is not the name of a time zone; use an IANA name such as "
+                    "Europe/Vienna or UTC"
+                ) from error
+        return value
+
+
+def zone_of(context: Context | None, settings: AgentSettings) -> str:
+    """The name of the zone in which a run's times are understood."""
+    named = context.time_zone if context is not None else None
+    return named or settings.time_zone or machine_zone()
+
+
+@cache
+def machine_zone() -> str:
+    """The IANA name of the machine's own time zone; UTC where it has none."""
+    return get_localzone_name() or "UTC"

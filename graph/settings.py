@@ -1,0 +1,34 @@
+"""What the environment says about the model and the limits of a run."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: The model for whoever has a key and names no model.
+DEFAULT_MODEL = "gpt-4.1-mini"
+
+
+class AgentSettings(BaseSettings):
+    """Settings of the agent, read from the environment when an instance is made."""
+
+    model_config = SettingsConfigDict(
+        populate_by_name=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    openai_api_key: SecretStr | None = None
+    #: An OpenAI-compatible server to use in place of OpenAI's; it may need no key.
+    openai_base_url: str | None = None
+    #: The model of runs that name none; `offline` for the offline model.
+    model: str | None = Field(default=None, validation_alias="TASK_AGENT_MODEL")
+    #: The zone of runs that name none; the machine's own when unset.
+    time_zone: str | None = Field(default=None, validation_alias="TASK_AGENT_TIME_ZONE")
+    #: Most graph steps in one run: a step calls the model, or runs the tools it asked for.
+    step_limit: int = Field(default=50, ge=3, validation_alias="TASK_AGENT_STEP_LIMIT")
+    #: Seconds that one answer of the model may take.
+    model_timeout: float = Field(default=120, gt=0, validation_alias="TASK_AGENT_MODEL_TIMEOUT")
+    #: Seconds that one tool call may take.
+    tool_timeout: float = Field(default=30, gt=0, validation_alias="TASK_AGENT_TOOL_TIMEOUT")
+
+    @property
+    def has_provider(self) -> bool:
+        """Whether there is anywhere to send a request for a model."""
+        return self.openai_api_key is not None or self.openai_base_url is not None

@@ -1,0 +1,1 @@
+"""Tasks, and the MCP server that offers them to a model."""

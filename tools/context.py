@@ -1,0 +1,123 @@
+"""Who calls a tool, when, and for which call of the agent.
+
+None of it is an argument of a tool: a model can't name a user. It comes in the request's `_meta`
+from a client in the same process, or from the environment of a server that one person started.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from .errors import InvalidValueError
+from .texts import is_storable, quoted
+
+META_USER = "task-agent/user"
+META_KEY = "task-agent/idempotency-key"
+META_TIME_ZONE = "task-agent/time-zone"
+META_NOW = "task-agent/now"
+
+#: Who everybody is where there is no authentication.
+LOCAL_USER = "local"
+#: Characters that a user's subject or an idempotency key may have.
+ID_MAX = 500
+
+#: Says what time it is; the answer has a zone.
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The real clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf a tool runs, and at which moment."""
+
+    #: The user, as authentication names them.
+    subject: str
+    #: The zone that dates are understood and shown in.
+    zone: ZoneInfo
+    #: What "tomorrow" is relative to, and what a task's creation and completion are stamped with.
+    now: datetime
+    #: Names one call of the agent, so that doing it again changes nothing; none without a name.
+    key: str | None
+
+
+#: Makes the caller out of a request's `_meta`.
+Identify = Callable[[Mapping[str, Any]], Caller]
+
+
+def from_meta(clock: Clock = utc_now) -> Identify:
+    """Trust `_meta`: for a client in the same process.
+
+    `clock` says what time it is when `_meta` doesn't.
+    """
+
+    def identify(meta: Mapping[str, Any]) -> Caller:
+        subject = _identifier(meta, META_USER)
+        if subject is None:
+            raise InvalidValueError(
+                f"The call does not say for whom it is: its _meta has no {META_USER!r}."
+            )
+        return Caller(
+            subject=subject,
+            zone=time_zone(meta.get(META_TIME_ZONE) or "UTC"),
+            now=_moment(meta[META_NOW]) if META_NOW in meta else clock(),
+            key=_identifier(meta, META_KEY),
+        )
+
+    return identify
+
+
+def always(subject: str, zone: ZoneInfo, clock: Clock = utc_now) -> Identify:
+    """The same user whatever `_meta` says: for a client that may claim anything.
+
+    Only the idempotency key is taken from it, which can do no harm to anybody else.
+    """
+
+    def identify(meta: Mapping[str, Any]) -> Caller:
+        return Caller(subject=subject, zone=zone, now=clock(), key=_identifier(meta, META_KEY))
+
+    return identify
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """The zone with an IANA name. Reads a file the first time, so it may block.
+
+    Raises:
+        InvalidValueError: there is no zone of that name.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+        raise InvalidValueError(
+            f"There is no time zone {quoted(str(name))}; "
+            'give an IANA name such as "Europe/Berlin" or "UTC".'
+        ) from error
+
+
+def _identifier(meta: Mapping[str, Any], name: str) -> str | None:
+    value = meta.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 0 < len(value) <= ID_MAX or not is_storable(value):
+        raise InvalidValueError(
+            f"{name!r} in _meta is {quoted(str(value))}; it has to be text of 1 to {ID_MAX} "
+            "characters."
+        )
+    return value
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidValueError(
+            f"{META_NOW!r} in _meta is {quoted(str(value))}; it has to be an ISO 8601 time."
+        ) from error
+    if moment.tzinfo is None:
+        raise InvalidValueError(f"{META_NOW!r} in _meta is {value}, which has no UTC offset.")
+    return moment

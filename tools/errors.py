@@ -1,0 +1,29 @@
+"""What `tools` raises. Each message is read by a model: what was wrong, and what to do next."""
+
+
+class TaskError(Exception):
+    """A request that can't be carried out as it was put; nothing was changed."""
+
+
+class InvalidValueError(TaskError):
+    """A title, a note, a time zone or another value that can't be stored or used."""
+
+
+class DueNotUnderstoodError(TaskError):
+    """A due time in words or figures that can't be read, or that can be read in two ways."""
+
+
+class TaskNotFoundError(TaskError):
+    """No task of the user is what was referred to."""
+
+
+class AmbiguousTaskError(TaskError):
+    """Several tasks of the user are what was referred to."""
+
+
+class OutcomeUnknownError(Exception):
+    """The database's answer to a commit didn't come: the change may be stored or not."""
+
+
+class TaskToolsError(Exception):
+    """The session with the task server was lost, and so was the one opened in its place."""

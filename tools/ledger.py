@@ -1,0 +1,88 @@
+"""The ledger of changes: what makes each happen once, and numbers each task once.
+
+Every function takes the session of a transaction that the caller commits.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from storage.models import User
+
+from .models import Task, TaskEvent
+
+
+async def find_user(session: AsyncSession, subject: str) -> UUID | None:
+    """The user's id; none for one who has never had anything stored."""
+    found: UUID | None = (
+        await session.exec(select(User.id).where(col(User.subject) == subject))
+    ).first()
+    return found
+
+
+async def lock_user(session: AsyncSession, subject: str) -> UUID:
+    """The user's id, made if need be. The user's other changes wait until the transaction ends.
+
+    One change at a time is what lets a repeated call see what the first one recorded, and what
+    gives numbers without gaps or doubles.
+    """
+    # key_share: rows that refer to the user (conversations) may be inserted all the while.
+    locked = select(User.id).where(col(User.subject) == subject).with_for_update(key_share=True)
+    user_id: UUID | None = (await session.exec(locked)).first()
+    if user_id is None:
+        new = insert(User).values(id=uuid4(), subject=subject)
+        await session.exec(new.on_conflict_do_nothing(index_elements=["subject"]))
+        user_id = (await session.exec(locked)).one()
+    return user_id
+
+
+async def recorded_result(
+    session: AsyncSession, user_id: UUID, key: str | None
+) -> dict[str, Any] | None:
+    """What the call with this key answered when it was carried out; none if it wasn't."""
+    if key is None:
+        return None
+    found = (
+        await session.exec(
+            select(TaskEvent.result).where(
+                col(TaskEvent.user_id) == user_id, col(TaskEvent.key) == key
+            )
+        )
+    ).first()
+    return None if found is None else dict(found)
+
+
+async def next_number(session: AsyncSession, user_id: UUID) -> int:
+    """The number of the user's next task: no task has or had it."""
+    # The ledger knows the deleted ones, the table those that somebody put there by hand.
+    greatest = [
+        select(func.max(column)).where(owner == user_id).scalar_subquery()
+        for column, owner in (
+            (col(TaskEvent.task_number), col(TaskEvent.user_id)),
+            (col(Task.number), col(Task.user_id)),
+        )
+    ]
+    number: int = (await session.exec(select(func.coalesce(func.greatest(*greatest), 0)))).one()
+    return number + 1
+
+
+def snapshot(task: Task) -> dict[str, Any]:
+    """The task as the ledger keeps it before and after a change; times are ISO 8601 in UTC."""
+
+    def stored(moment: datetime | None) -> str | None:
+        return None if moment is None else moment.astimezone(UTC).isoformat()
+
+    return {
+        "number": task.number,
+        "title": task.title,
+        "notes": task.notes,
+        "priority": task.priority.value,
+        "due_at": stored(task.due_at),
+        "completed_at": stored(task.completed_at),
+        "created_at": stored(task.created_at),
+    }

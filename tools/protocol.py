@@ -1,0 +1,140 @@
+"""FastMCP, with what it does to arguments and to errors put right for a model that reads them."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from mcp.server.fastmcp import FastMCP
+from mcp.server.fastmcp.exceptions import ToolError
+from mcp.server.fastmcp.tools import Tool
+from mcp.server.fastmcp.utilities.func_metadata import FuncMetadata
+from mcp.types import ContentBlock, ToolAnnotations
+from psycopg.errors import UndefinedTable
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+
+from storage.errors import StorageError
+
+from .errors import OutcomeUnknownError, TaskError
+from .texts import quoted
+
+logger = logging.getLogger(__name__)
+
+
+class _LiteralArguments(FuncMetadata):
+    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Arguments as they are: a note that happens to be JSON is text, and "null" is a word."""
+        return data
+
+
+def tool(
+    function: Callable[..., Any],
+    *,
+    title: str,
+    description: str,
+    reads_only: bool = False,
+    deletes: bool = False,
+) -> Tool:
+    """The tool of a function, named like it."""
+    made = Tool.from_function(
+        function,
+        title=title,
+        description=description,
+        annotations=ToolAnnotations(
+            readOnlyHint=reads_only,
+            # Only what the ledger could not bring back under its number counts as destroyed.
+            destructiveHint=deletes,
+            # Words may mean another task the second time: a repeated call is recognised by its
+            # idempotency key, not by its arguments.
+            idempotentHint=reads_only,
+            openWorldHint=False,
+        ),
+    )
+    metadata = _LiteralArguments.model_construct(**dict(made.fn_metadata))
+    return made.model_copy(update={"fn_metadata": metadata})
+
+
+class TaskServer(FastMCP[Any]):
+    """A FastMCP server whose errors are written for the model that made the call."""
+
+    def __init__(self, name: str, instructions: str, tools: Iterable[Tool]) -> None:
+        tools = list(tools)
+        with _root_logger_left_alone():
+            super().__init__(name, instructions, tools=tools, log_level="WARNING")
+        self._arguments = {made.name: list(made.parameters["properties"]) for made in tools}
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any]
+    ) -> Sequence[ContentBlock] | dict[str, Any]:
+        """Run a tool.
+
+        Raises:
+            ToolError: with a text that says what went wrong, what to do next, and where something
+                may have been changed all the same.
+        """
+        self._refuse_unknown(name, arguments)
+        # Models write null for what they leave out.
+        given = {key: value for key, value in arguments.items() if value is not None}
+        try:
+            return await super().call_tool(name, given)
+        except ToolError as error:
+            cause = error.__cause__
+            if cause is None:
+                raise
+            if not isinstance(cause, TaskError | ValidationError):
+                logger.error("%s failed", name, exc_info=cause)
+            raise ToolError(_explained(name, cause)) from cause
+
+    def _refuse_unknown(self, name: str, arguments: dict[str, Any]) -> None:
+        """FastMCP drops arguments that a tool hasn't got; `due_date` would be lost unseen."""
+        known = self._arguments.get(name)
+        if known is None:
+            raise ToolError(
+                f"There is no tool {quoted(name)}. The tools are {', '.join(self._arguments)}."
+            )
+        unknown = [argument for argument in arguments if argument not in known]
+        if unknown:
+            raise ToolError(
+                f"{name} has no argument {quoted(unknown[0])}; its arguments are "
+                f"{', '.join(known)}. Nothing was changed."
+            )
+
+
+def _explained(name: str, cause: BaseException) -> str:
+    if isinstance(cause, TaskError):
+        return str(cause)
+    if isinstance(cause, ValidationError):
+        wrong = [
+            f"{'.'.join(str(part) for part in error['loc'][:1])}: {error['msg']}"
+            for error in cause.errors(include_url=False, include_input=False)
+        ]
+        return f"{name} can't be called like that: {json.dumps(wrong)[1:-1]}. Nothing was changed."
+    if isinstance(cause, OutcomeUnknownError):
+        return (
+            f"{name} failed while its change was being stored, and it is not known whether it was. "
+            "Call list_tasks to see, before doing it again."
+        )
+    if isinstance(cause, DBAPIError) and isinstance(cause.orig, UndefinedTable):
+        return (
+            f"{name} failed, nothing was changed: the database has no tables for tasks. "
+            "Whoever runs the server has to run `task-agent migrate` first."
+        )
+    # Other messages may hold statements and other people's values: they are for the log.
+    reason = str(cause) if isinstance(cause, StorageError) else type(cause).__name__
+    return (
+        f"{name} failed, nothing was changed ({reason}). "
+        "Tell the user that the tasks can't be reached; it may work later."
+    )
+
+
+@contextmanager
+def _root_logger_left_alone() -> Iterator[None]:
+    """FastMCP's constructor sets up the root logger, where nobody has: not its business here."""
+    handler = logging.NullHandler()
+    logging.root.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)

@@ -1,0 +1,134 @@
+"""Which task is meant by "3", "#3", "the milk" or "the dentist one". Pure: no I/O."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from .errors import AmbiguousTaskError, InvalidValueError, TaskNotFoundError
+from .texts import quoted
+
+#: How many tasks an error lists; a model that needs more of them calls list_tasks.
+LISTED_MAX = 10
+#: Characters of a reference; no title is longer.
+REFERENCE_MAX = 500
+#: Characters that the beginning of a word must have to mean it; "it" is not "Italian lesson".
+BEGINNING_MIN = 3
+
+_NUMBER = re.compile(r"(?:(?:the )?(?:task|number|no\.?|nr\.?|item) ?)?(?:# ?)?([0-9]{1,9})\.?")
+_WORD = re.compile(r"[^\W_]+")
+#: Words that people put around what they mean, and that are no part of it.
+_FILLERS = frozenset(
+    (
+        *("a", "an", "the", "my", "our", "your", "this", "that", "these", "those", "one", "ones"),
+        *("task", "tasks", "todo", "item", "thing", "about", "with", "please"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A task that may be meant."""
+
+    number: int
+    title: str
+    completed: bool
+
+    def __str__(self) -> str:
+        return f"#{self.number} {quoted(self.title)}" + (" (completed)" if self.completed else "")
+
+
+def find(reference: str, tasks: Sequence[Candidate], *, open_first: bool) -> Candidate:
+    """The task that is meant.
+
+    A number means the task with that number. Words mean the task whose title has them, or words
+    that begin with them; a title that is nearer to the reference is preferred, so that "Ann" is
+    "Call Ann", though there is "Call Anna". With `open_first` a completed task is meant only where
+    no open one is.
+
+    Raises:
+        AmbiguousTaskError: several are meant alike.
+        TaskNotFoundError: none is.
+        InvalidValueError: the reference is empty, or longer than any title.
+    """
+    if not reference.strip() or len(reference) > REFERENCE_MAX:
+        raise InvalidValueError(
+            f"{quoted(reference)} names no task. Give the task's number as list_tasks shows it, "
+            "or words from its title."
+        )
+    number = number_in(reference)
+    if number is not None:
+        for task in tasks:
+            if task.number == number:
+                return task
+    still_open = [task for task in tasks if not task.completed]
+    found = _matching(reference, still_open if open_first else tasks)
+    if not found and open_first:
+        found = _matching(reference, [task for task in tasks if task.completed])
+    if not found:
+        raise TaskNotFoundError(_not_found(reference, still_open))
+    if len(found) > 1:
+        raise AmbiguousTaskError(
+            f"{quoted(reference)} may mean {len(found)} tasks: {_listed(found)}. "
+            "Nothing was changed. Ask the user which one is meant, then give its number."
+        )
+    return found[0]
+
+
+def number_in(reference: str) -> int | None:
+    """The number that a reference consists of; none where it consists of words."""
+    found = _NUMBER.fullmatch(" ".join(reference.casefold().split()))
+    return int(found[1]) if found else None
+
+
+def words_in(text: str) -> list[str]:
+    """The words of a text that say something, in lower case; all of them if none does."""
+    words = _all_words(text)
+    return [word for word in words if word not in _FILLERS] or words
+
+
+def _all_words(text: str) -> list[str]:
+    return _WORD.findall(re.sub(r"['’]", "", text.casefold()))
+
+
+def _matching(reference: str, tasks: Iterable[Candidate]) -> list[Candidate]:
+    """The tasks whose titles come nearest to the reference; none if no title is near."""
+    everything = _all_words(reference)
+    wanted = [word for word in everything if word not in _FILLERS]
+    tasks = list(tasks)
+    tests: list[Callable[[str], bool]] = []
+    if everything:
+        tests.append(lambda title: _all_words(title) == everything)
+    if wanted:
+        tests += [
+            lambda title: words_in(title) == wanted,
+            lambda title: set(wanted) <= set(_all_words(title)),
+            lambda title: all(_begins_a_word(start, title) for start in wanted),
+        ]
+    if not reference.isascii():
+        # Some scripts put no space between words, and a symbol is no word.
+        tests.append(lambda title: reference.strip().casefold() in title.casefold())
+    for test in tests:
+        if found := [task for task in tasks if test(task.title)]:
+            return found
+    return []
+
+
+def _begins_a_word(start: str, title: str) -> bool:
+    return any(
+        word == start or (len(start) >= BEGINNING_MIN and word.startswith(start))
+        for word in _all_words(title)
+    )
+
+
+def _listed(tasks: Sequence[Candidate]) -> str:
+    more = len(tasks) - LISTED_MAX
+    return ", ".join(map(str, tasks[:LISTED_MAX])) + (f" and {more} more" if more > 0 else "")
+
+
+def _not_found(reference: str, still_open: Sequence[Candidate]) -> str:
+    said = f"No task is meant by {quoted(reference)}; nothing was changed. "
+    if not still_open:
+        return said + "There are no open tasks; list_tasks with state completed shows the others."
+    if len(still_open) > LISTED_MAX:
+        return said + f"Call list_tasks to see the {len(still_open)} open tasks."
+    return said + f"The open tasks are {_listed(still_open)}."

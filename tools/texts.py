@@ -1,0 +1,63 @@
+"""Text that people and models hand in: checked, trimmed, and quoted back in messages."""
+
+from .errors import InvalidValueError
+from .models import TITLE_MAX
+
+#: Characters of a task's notes. Notes are read by a model whenever tasks are listed.
+NOTES_MAX = 10_000
+#: Characters of a value that a message quotes.
+QUOTED_MAX = 80
+
+
+def quoted(text: str) -> str:
+    """`text` in quotes for a message: on one line, cut when long, and always encodable."""
+    line = " ".join(text[: QUOTED_MAX * 4].split())
+    if len(line) > QUOTED_MAX or len(text) > QUOTED_MAX * 4:
+        line = line[: QUOTED_MAX - 1] + "…"
+    return '"' + line.replace("\x00", "\ufffd").encode(errors="replace").decode() + '"'
+
+
+def checked_title(title: str) -> str:
+    """The title on one line, without space around it.
+
+    Raises:
+        InvalidValueError: it is blank or too long, or the database can't hold it.
+    """
+    _check_storable("title", title)
+    line = " ".join(title.split())
+    if not line:
+        raise InvalidValueError("The title is empty. Say in a few words what is to be done.")
+    if len(line) > TITLE_MAX:
+        raise InvalidValueError(
+            f"The title has {len(line):,} characters, {TITLE_MAX} is the most. "
+            "Give a short title and put the rest into notes."
+        )
+    return line
+
+
+def checked_notes(notes: str) -> str | None:
+    """The notes without space around them; none when there is nothing else.
+
+    Raises:
+        InvalidValueError: they are too long, or the database can't hold them.
+    """
+    _check_storable("notes", notes)
+    notes = notes.strip()
+    if len(notes) > NOTES_MAX:
+        raise InvalidValueError(
+            f"The notes have {len(notes):,} characters, {NOTES_MAX:,} is the most. Shorten them."
+        )
+    return notes or None
+
+
+def is_storable(text: str) -> bool:
+    """Whether Postgres can hold it: no NUL, and no half of a surrogate pair."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _check_storable(name: str, text: str) -> None:
+    if not is_storable(text):
+        raise InvalidValueError(
+            f"The {name} {quoted(text)} holds a NUL byte or half of a surrogate pair, which can't "
+            "be stored. Send it again without that character."
+        )
