@@ -59,7 +59,7 @@ def migrate(uri: str, limits: Limits | None = None) -> None:
         script = ScriptDirectory.from_config(_config())
         _check_revisions(connection, script)
         checkpoints.check(connection)
-        _upgrade(connection, script)
+        _upgrade(connection)
         checkpoints.set_up(connection)
         _check_result(_report(connection, script))
 
@@ -106,15 +106,11 @@ def _check_revisions(connection: Connection, script: ScriptDirectory) -> None:
         )
 
 
-def _upgrade(connection: Connection, script: ScriptDirectory) -> None:
-    pending = script.iterate_revisions("heads", tuple(_revisions(connection)) or "base")
-    for revision in reversed(list(pending)):
-        with _one_at_a_time, sqlalchemy_connection(connection) as sqlalchemy, sqlalchemy.begin():
-            # One by one, in a transaction begun here: Alembic would commit the table that it keeps
-            # its revision in before it begins the first one's transaction.
-            config = _config()
-            config.attributes["connection"] = sqlalchemy
-            command.upgrade(config, revision.revision)
+def _upgrade(connection: Connection) -> None:
+    with _one_at_a_time, sqlalchemy_connection(connection) as sqlalchemy:
+        config = _config()
+        config.attributes["connection"] = sqlalchemy
+        command.upgrade(config, "head")
 
 
 def _check_result(report: SchemaReport) -> None:

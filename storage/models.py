@@ -24,8 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-ROLE_MAX = 20
-TITLE_MAX = 200
+from .limits import ROLE_MAX, TITLE_MAX
 
 
 def timestamp_column() -> Any:

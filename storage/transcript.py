@@ -16,7 +16,7 @@ from uuid import UUID
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from .models import ROLE_MAX, TITLE_MAX
+from .limits import ROLE_MAX, TITLE_MAX
 
 ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 

@@ -80,10 +80,15 @@ _EXPECTED = pattern(
     rf"|{_SPAN}(?: {_AT_TIME})?|{_CLOCK}|(?:at|by) {_HOUR})"
 )
 _PREPOSITION = pattern(r"(?:(?:due|by|on|before|until|till|no later than|not later than|for|to) )+")
-_BEFORE_TIME = pattern(r",? before (?=\d|noon|mid|lunch)")
+# Ways to say a due time that the tools would not understand.
+_REWORDED = (
+    (pattern(r",? before (?=\d|noon|mid|lunch)"), " at "),
+    (pattern(r"(?<=[t@dy] )(\d{1,2})\.([0-5]\d)(?![.\d])"), r"\1:\2"),
+    (pattern(r"\ba couple of "), "two "),
+    (pattern(rf"({_COUNT} {_UNIT}{_AND}) from (?:now|today)"), r"in \1"),
+    (pattern(r"^the (?=end of (?:the )?day)"), ""),
+)
 _IT_IS = pattern(r"[.,;!–—-] ?(?:it'?s|it is|this is)$")
-_COUPLE = pattern(r"\ba couple of ")
-_DOTTED_TIME = pattern(r"(?<=[t@dy] )(\d{1,2})\.([0-5]\d)(?![.\d])")
 
 _MOST_WORDS = 12
 _LONGEST = 100
@@ -129,8 +134,9 @@ def bare_due(text: str) -> str:
     """
     found = _PREPOSITION.match(text)
     bare = (text[found.end() :] if found else text).strip(" ,.;!")
-    bare = _COUPLE.sub("two ", _BEFORE_TIME.sub(" at ", bare))
-    return _DOTTED_TIME.sub(r"\1:\2", bare)
+    for words, put in _REWORDED:
+        bare = words.sub(put, bare)
+    return bare
 
 
 def split_due(text: str) -> tuple[str, str | None]:

@@ -8,7 +8,7 @@ from .wording import MY_LIST, QUOTED, TASK, Quotations, pattern
 _LONGEST = 300
 _MOST = 20
 
-_ON_LIST = pattern(rf"(?P<ref>.+?),? (?:from|off|on|in|of) {MY_LIST}")
+_ON_LIST = pattern(rf"(?P<ref>.+?),? (?:from|off|on|in) {MY_LIST}")
 _NUMBER = (
     rf"(?:the )?(?:{TASK} )?(?:(?:numbers?|nos?\.?|nr\.?) ?)?#?(?P<n>\d{{1,9}})(?: (?:task|one))?"
 )
@@ -54,9 +54,10 @@ _UNSURE = re.compile(
     r"|could|because|rather|almost|nearly|half)\b|n['’]t\b|\?|…|\.\.",
     re.IGNORECASE,
 )
-# "The first one" is a place in a list, which is not the task's number.
+# "The first one" is a place in a list and "2 tasks" a count; neither is a task's number.
 _PLACE = pattern(
-    r"(?:very )?(?:first|second|third|fourth|fifth|last|next|previous|other|latest|newest|oldest"
+    rf"#?\d+|{'|'.join(_WORD_NUMBERS)}"
+    r"|(?:very )?(?:first|second|third|fourth|fifth|last|next|previous|other|latest|newest|oldest"
     r"|top|bottom|same|old|new|wrong|right|big|open|completed|done|finished|\d+(?:st|nd|rd|th))"
 )
 _EMPTY = pattern(

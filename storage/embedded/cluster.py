@@ -55,6 +55,8 @@ def _initialise(home: Home, programs: Path, account: Account, server_lock: int) 
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
             "--locale=C",
+            # In the data directory, so that nothing is left elsewhere when this is killed.
+            "--set=dynamic_shared_memory_type=mmap",
             # For whoever starts it by hand; our own rules are in `server`.
             "--auth-local=peer",
             "--auth-host=reject",

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -156,8 +156,9 @@ def ensure_running(home: Home) -> str:
         EmbeddedPostgresError: it could not be started, or doesn't answer.
         OSError: the file system refused something.
     """
-    if locks.is_taken(home.keeper_lock) and (uri := _answering(home)):
-        return uri
+    if locks.is_taken(home.keeper_lock):
+        with suppress(_NoAnswerError):
+            return _ask(home)
     with locks.opened(home.starting_lock) as starting_lock:
         if not locks.take(starting_lock, seconds=_LOCK_TIMEOUT):
             raise _stuck(home)
@@ -165,28 +166,34 @@ def ensure_running(home: Home) -> str:
         while True:
             if not locks.is_taken(home.keeper_lock):
                 _start_keeper(home, starting_lock)
-            if uri := _answering(home):
-                return uri
-            # A server that died a moment ago, whose keeper is about to notice; or one that hangs.
-            if time.monotonic() > deadline:
-                raise EmbeddedPostgresError(
-                    f"the PostgreSQL server of {home.path} does not answer after {_ANSWER_TIMEOUT} "
-                    f"seconds. See {home.log}; end its processes and try again."
-                )
+            try:
+                return _ask(home)
+            except _NoAnswerError as error:
+                # It died a moment ago, and its keeper is about to notice; or it hangs.
+                if time.monotonic() > deadline:
+                    raise EmbeddedPostgresError(
+                        f"the PostgreSQL server of {home.path} runs but gives no answer for "
+                        f"{_ANSWER_TIMEOUT} seconds ({error}). See {home.log}; end its processes "
+                        "and try again."
+                    ) from error
             time.sleep(0.01)
 
 
-def _answering(home: Home) -> str | None:
-    """The URI of the server if it answers, with its database made when missing."""
+class _NoAnswerError(Exception):
+    """Why the server can't be used just now."""
+
+
+def _ask(home: Home) -> str:
+    """The URI of the server, which has answered. Its database is made when missing."""
     running = home.read_running()
     if running is None:
-        return None
+        raise _NoAnswerError("its keeper hasn't told where it is")
     maintenance = _uri(running.socket_directory, "postgres")
     try:
         with psycopg.connect(maintenance, connect_timeout=10, autocommit=True) as connection:
             _ensure_database(connection)
-    except psycopg.OperationalError:
-        return None
+    except psycopg.OperationalError as error:
+        raise _NoAnswerError(str(error).strip()) from error
     return _uri(running.socket_directory, DATABASE)
 
 

@@ -21,7 +21,9 @@ from storage.embedded.home import Home, open_home
 CHECKOUT = Path(__file__).parents[2]
 
 IS_ROOT = os.geteuid() == 0
-needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can become another user")
+needs_root = pytest.mark.skipif(
+    not IS_ROOT, reason="only root can become another user, or mount a disk"
+)
 needs_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="needs /proc, or what only Linux's kernel does"
 )
@@ -133,11 +135,8 @@ def python(
 
 def searched_first(directory: Path) -> dict[str, str]:
     """The environment of a Python that looks for modules there first."""
-    return {
-        "PYTHONPATH": os.pathsep.join(
-            [str(directory), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-        )
-    }
+    places = filter(None, [str(directory), os.environ.get("PYTHONPATH")])
+    return {"PYTHONPATH": os.pathsep.join(places)}
 
 
 @contextmanager
@@ -219,7 +218,7 @@ def keeper(home: Path) -> int:
 def processes(home: Path) -> dict[int, str]:
     """The processes whose command line names the home."""
     listed = subprocess.run(
-        ["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "pid=", "-o", "args="], capture_output=True, text=True, check=True
     )
     rows = (line.split(maxsplit=1) for line in listed.stdout.splitlines())
     return {int(row[0]): row[1] for row in rows if len(row) == 2 and f"{home}" in row[1]}

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 
 from migrations import run
 from migrations.connection import LOCK
-from migrations.run import metadata, migrate
+from migrations.run import MigrationError, metadata, migrate
 from storage import langgraph_tables
 from tests.storage.migration_support import (
     ROWS,
@@ -183,6 +183,24 @@ def test_a_new_revision_imports_sqlmodel_and_proposes_nothing(
     alembic("upgrade", "head", ini=ini)
     assert fetch(empty_database_url, "SELECT version_num FROM alembic_version") == [("0002",)]
     assert set(contents(empty_database_url)) == set(metadata.tables)
+
+
+def test_each_revision_is_a_transaction(
+    empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = copy_of_the_migrations(tmp_path)
+    (checkout / "migrations" / "versions" / "0002_fails.py").write_text(
+        "from alembic import op\n"
+        "revision, down_revision = '0002', '0001'\n"
+        "def upgrade():\n"
+        "    op.execute('CREATE TABLE half (id int)')\n"
+        "    op.execute('SELECT 1 / 0')\n"
+    )
+    monkeypatch.setattr(run, "__file__", str(checkout / "migrations" / "run.py"))
+    with pytest.raises(MigrationError, match="division by zero"):
+        migrate(empty_database_url)
+    assert fetch(empty_database_url, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert fetch(empty_database_url, "SELECT to_regclass('half') IS NULL") == [(True,)]
 
 
 def test_a_checkout_with_a_percent_sign_in_its_path_migrates(

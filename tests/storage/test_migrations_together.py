@@ -4,12 +4,14 @@ import multiprocessing
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import psycopg
 import pytest
 from langgraph.checkpoint.postgres import PostgresSaver
 
 from migrations.run import Limits, MigrationError, MigrationLockedError, migrate
+from storage.settings import libpq_uri, parse_url
 from tests.storage.migration_support import (
     ROWS,
     assert_migrated,
@@ -48,6 +50,18 @@ def test_eight_threads_migrate_one_database_that_create_all_made(empty_database_
         list(pool.map(migrate, [empty_database_url] * 8))
     assert_migrated(empty_database_url)
     assert contents(empty_database_url) == before
+
+
+def test_threads_migrate_several_databases_at_once(server_uri: str) -> None:
+    """The lock in the database doesn't keep them apart, and Alembic is one for the process."""
+    urls = [libpq_uri(parse_url(server_uri).set(database=f"test_{uuid4().hex}")) for _ in range(4)]
+    for url in urls:
+        execute(server_uri, f"CREATE DATABASE {parse_url(url).database}")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(migrate, urls))
+    for url in urls:
+        assert_migrated(url)
+        execute(server_uri, f"DROP DATABASE {parse_url(url).database}")
 
 
 def test_a_process_killed_in_mid_migration_leaves_the_next_one_a_clean_start(

@@ -16,7 +16,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from storage.models import ROLE_MAX, TITLE_MAX
+from storage.limits import ROLE_MAX, TITLE_MAX
 from storage.transcript import (
     Row,
     digest_of,

@@ -246,6 +246,17 @@ async def test_deleting_looks_at_completed_tasks_too(database: Database) -> None
     assert await rows(database) == []
 
 
+async def test_deleting_asks_which_where_an_open_and_a_completed_task_are_meant(
+    database: Database,
+) -> None:
+    await add(database, ANN, "Water plants")
+    await do(database, tasks.complete_task, ANN, "1")
+    await add(database, ANN, "Water plants")
+    with pytest.raises(AmbiguousTaskError, match="completed"):
+        await do(database, tasks.delete_task, ANN, "plants")
+    assert len(await rows(database)) == 2
+
+
 async def test_a_number_is_never_given_twice(database: Database, database_url: str) -> None:
     await add(database, ANN, "one")
     await add(database, ANN, "two")

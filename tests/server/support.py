@@ -1,0 +1,104 @@
+"""A real `langgraph dev`, as a process, and the SDK that talks to it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
+
+REPOSITORY = Path(__file__).parents[2]
+
+#: Seconds in which a server on a busy machine has to be up, or gone.
+PATIENCE = 120
+
+
+@dataclass
+class Served:
+    """A running server."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def connect(self) -> LangGraphClient:
+        """A new SDK client, to be used in `async with`."""
+        return get_client(url=self.url)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it, and wait until it is gone."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        self.process.wait(PATIENCE)
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def langgraph_dev(database_url: str, folder: Path) -> Iterator[Served]:
+    """`langgraph dev` on this database; what it keeps on disk is in `folder`."""
+    port = free_port()
+    log = folder / "server.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "langgraph_cli",
+                "dev",
+                "--no-browser",
+                "--no-reload",
+                "--config",
+                str(REPOSITORY / "langgraph.json"),
+                "--port",
+                str(port),
+                "--n-jobs-per-worker",
+                "10",
+            ],
+            cwd=folder,
+            env={
+                **os.environ,
+                "DATABASE_URL": database_url,
+                "TASK_AGENT_TIME_ZONE": "UTC",
+                "LANGGRAPH_NO_VERSION_CHECK": "1",
+                "LANGGRAPH_CLI_NO_ANALYTICS": "1",
+                "PYTHONPATH": str(REPOSITORY),
+                "NO_COLOR": "1",
+            },
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    served = Served(f"http://127.0.0.1:{port}", process, log)
+    try:
+        _wait_until_up(served)
+        yield served
+    finally:
+        served.stop(signal.SIGKILL)
+
+
+def _wait_until_up(served: Served) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if served.process.poll() is not None:
+            break
+        try:
+            if httpx.get(f"{served.url}/health").status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"the server did not come up:\n{served.log.read_text()}")
