@@ -22,7 +22,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import StaticPool
 
 from storage.database import CONNECT_TIMEOUT, DatabaseUnreachableError
-from storage.settings import libpq_uri, parse_url
+from storage.settings import libpq_uri, parse_url, shown
 
 from .errors import MigrationError, MigrationLockedError, clear_errors
 
@@ -124,9 +124,8 @@ def _connect(url: URL) -> Connection:
     try:
         return psycopg.connect(libpq_uri(url), autocommit=True, prepare_threshold=None, **timeout)
     except psycopg.OperationalError as error:
-        hidden = url.set(drivername="postgresql").render_as_string(hide_password=True)
         raise DatabaseUnreachableError(
-            f"cannot connect to {hidden}: {str(error).strip()}\n"
+            f"cannot connect to {shown(url)}: {str(error).strip()}\n"
             "Check DATABASE_URL, and that the server runs and lets you in."
         ) from error
 

@@ -56,7 +56,7 @@ def migrate(uri: str, limits: Limits | None = None) -> None:
         ValueError: the URI is not one of a Postgres database.
     """
     with migrating(uri, limits) as connection:
-        script = ScriptDirectory.from_config(_config())
+        script = ScriptDirectory.from_config(alembic_config())
         _check_revisions(connection, script)
         checkpoints.check(connection)
         _upgrade(connection)
@@ -76,10 +76,11 @@ def verify_schema(uri: str, limits: Limits | None = None) -> SchemaReport:
         ValueError: the URI is not one of a Postgres database.
     """
     with connected(uri, limits or Limits()) as connection, clear_errors(connection):
-        return _report(connection, ScriptDirectory.from_config(_config()))
+        return _report(connection, ScriptDirectory.from_config(alembic_config()))
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Alembic's configuration, for its commands."""
     # Not from alembic.ini, which would put the checkout on sys.path, once more at each call.
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
@@ -108,7 +109,7 @@ def _check_revisions(connection: Connection, script: ScriptDirectory) -> None:
 
 def _upgrade(connection: Connection) -> None:
     with _one_at_a_time, sqlalchemy_connection(connection) as sqlalchemy:
-        config = _config()
+        config = alembic_config()
         config.attributes["connection"] = sqlalchemy
         command.upgrade(config, "head")
 

@@ -9,6 +9,7 @@ together, so they can't disagree. `docs/design.md` explains the tree.
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -46,7 +47,7 @@ from .rows import (
     point_at_leaf,
 )
 from .settings import DatabaseSettings
-from .transcript import Row, is_transcript, row_of, title_of
+from .transcript import Row, is_transcript, row_of, storable, title_of
 
 #: The owner of threads where there is no authentication.
 LOCAL_USER = "local"
@@ -88,7 +89,6 @@ class TranscriptSaver(AsyncPostgresSaver):
         )
         self._owner = owner
         self._cache = MessageCache(cache_bytes)
-        self._conversations: dict[str, UUID] = {}
 
     # Reading
 
@@ -187,7 +187,7 @@ class TranscriptSaver(AsyncPostgresSaver):
         except (ConversationGoneError, psycopg.errors.ForeignKeyViolation):
             # Somebody deleted the conversation, with rows that this process believed to be there.
             # The checkpoint at hand is the thread's state all the same: store it whole.
-            self._forget(thread_id)
+            self._cache.forget(thread_id)
             await self._put(thread_id, namespace, config, checkpoint, metadata, new_versions)
         return {
             "configurable": {
@@ -224,9 +224,9 @@ class TranscriptSaver(AsyncPostgresSaver):
         conversation_id: UUID | None = None
         async with self._transaction() as cur:
             if namespace == "":
-                conversation_id = self._conversations.get(thread_id) or await ensure_conversation(
-                    cur, thread_id, self._owner(config)
-                )
+                conversation_id = self._cache.thread(thread_id).conversation_id
+                if conversation_id is None:
+                    conversation_id = await ensure_conversation(cur, thread_id, self._owner(config))
                 await insert_messages(cur, conversation_id, written.rows)
             if dumped:
                 await cur.executemany(self.UPSERT_CHECKPOINT_BLOBS_SQL, dumped)
@@ -245,18 +245,19 @@ class TranscriptSaver(AsyncPostgresSaver):
                 await point_at_leaf(
                     cur,
                     conversation_id,
-                    version=cast("str | None", checkpoint["channel_versions"].get(CHANNEL)),
+                    version=checkpoint["channel_versions"].get(CHANNEL),
                     title=title,
                 )
         # Only what has been committed is remembered.
         if conversation_id is not None:
-            self._conversations[thread_id] = conversation_id
-        if written.rows:
             cached = self._cache.thread(thread_id)
-            for message, row in zip(written.messages, written.rows, strict=True):
-                cached.add(row.digest, row.parent, copy_message(message), len(row.payload))
+            cached.conversation_id = conversation_id
+            for row, copy, message in zip(
+                written.rows, written.copies, written.messages, strict=True
+            ):
+                cached.add(row.digest, row.parent, copy, len(row.payload))
                 cached.remember(message, row.digest)
-            self._cache.trim()
+            self._cache.trim(thread_id)
 
     def _new_rows(self, thread_id: str, messages: list[BaseMessage]) -> "_Written":
         """The rows of a transcript that may not be stored yet: all from the first unknown on."""
@@ -266,7 +267,10 @@ class TranscriptSaver(AsyncPostgresSaver):
         written.messages = messages[len(digests) :]
         now = datetime.now(UTC)
         for position in range(len(digests), len(messages)):
+            # Dumped and copied in one go: once this coroutine waits, a node that runs meanwhile
+            # may change the message.
             payload_type, payload = self.serde.dumps_typed(messages[position])
+            written.copies.append(copy_message(messages[position]))
             row = row_of(
                 messages,
                 position,
@@ -294,16 +298,12 @@ class TranscriptSaver(AsyncPostgresSaver):
         async with self._transaction() as cur:
             await delete_threads(cur, names)
         for name in names:
-            self._forget(name)
+            self._cache.forget(name)
 
     async def adelete_for_runs(self, run_ids: Iterable[str]) -> None:
         """Take runs back: their checkpoints go, and conversations show what was before them."""
         async with self._transaction() as cur:
             await delete_runs(cur, [str(run_id) for run_id in run_ids])
-
-    def _forget(self, thread_id: str) -> None:
-        self._conversations.pop(thread_id, None)
-        self._cache.forget(thread_id)
 
     # Connections
 
@@ -333,14 +333,16 @@ class TranscriptSaver(AsyncPostgresSaver):
             yield cur
 
 
+@dataclass
 class _Written:
-    """The part of a transcript that a step writes: rows, the objects they were made from, and the
-    leaf of the whole."""
+    """The part of a transcript that a step writes."""
 
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.messages: list[BaseMessage] = []
-        self.leaf: bytes | None = None
+    rows: list[Row] = field(default_factory=list)
+    #: The objects that the rows were made from, and copies of them as they were then.
+    messages: list[BaseMessage] = field(default_factory=list)
+    copies: list[BaseMessage] = field(default_factory=list)
+    #: The last row of the whole transcript, written now or before.
+    leaf: bytes | None = None
 
 
 def _split_values(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -359,9 +361,9 @@ def _split_values(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 
 def _fits_json(value: Any) -> bool:
-    # `jsonb` can't hold NUL, so a text with one goes where other values go.
+    # A text that `jsonb` can't hold goes where other values go.
     if isinstance(value, str):
-        return "\x00" not in value
+        return storable(value) == value
     return value is None or isinstance(value, (int, float, bool))
 
 

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from .embedded import hold
 from .errors import StorageError
-from .settings import DatabaseSettings, libpq_uri
+from .settings import DatabaseSettings, libpq_uri, shown
 
 #: Seconds for the first connection; a server that hasn't answered by then is not reachable.
 CONNECT_TIMEOUT = 10
@@ -63,10 +63,6 @@ async def _reset(connection: psycopg.AsyncConnection[Any]) -> None:
     await connection.set_autocommit(True)
 
 
-def _hidden(url: URL) -> str:
-    return url.set(drivername="postgresql").render_as_string(hide_password=True)
-
-
 async def _probe(url: URL, uri: str) -> None:
     """Connect once, so that a wrong URL is told at once and in the server's own words."""
     if "connect_timeout" not in url.query:
@@ -75,7 +71,7 @@ async def _probe(url: URL, uri: str) -> None:
         connection = await psycopg.AsyncConnection.connect(uri)
     except psycopg.OperationalError as error:
         raise DatabaseUnreachableError(
-            f"cannot connect to {_hidden(url)}: {str(error).strip()}. "
+            f"cannot connect to {shown(url)}: {str(error).strip()}. "
             "Check DATABASE_URL, and that the server runs and lets you in; "
             "unset DATABASE_URL to use the embedded server."
         ) from error

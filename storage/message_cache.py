@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from langchain_core.messages import BaseMessage
 
@@ -49,7 +50,11 @@ class CachedThread:
     """The messages of one thread, all branches, by digest."""
 
     def __init__(self) -> None:
-        self.size = 0
+        self.size = OVERHEAD
+        #: How much of `size` the cache as a whole has counted.
+        self.counted = 0
+        #: The thread's conversation, once it is known to be there.
+        self.conversation_id: UUID | None = None
         self._nodes: dict[bytes, Node] = {}
         #: The objects outside the cache that are rows of this thread, by identity.
         self._known: dict[int, _Known] = {}
@@ -132,12 +137,9 @@ class MessageCache:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
+        #: About how many bytes the cached messages take.
+        self.size = 0
         self._threads: OrderedDict[str, CachedThread] = OrderedDict()
-
-    @property
-    def size(self) -> int:
-        """About how many bytes the cached messages take."""
-        return sum(thread.size for thread in self._threads.values())
 
     def thread(self, thread_id: str) -> CachedThread:
         """What is cached of a thread. Call `trim` when something was added to it."""
@@ -147,16 +149,19 @@ class MessageCache:
         self._threads.move_to_end(thread_id)
         return thread
 
-    def trim(self) -> None:
-        """Let go of the threads that don't fit any more."""
-        excess = self.size - self.max_bytes
-        while excess > 0 and self._threads:
+    def trim(self, thread_id: str) -> None:
+        """Count what was added to a thread, and let go of what doesn't fit any more."""
+        if (thread := self._threads.get(thread_id)) is not None:
+            self.size += thread.size - thread.counted
+            thread.counted = thread.size
+        while self.size > self.max_bytes and self._threads:
             _, evicted = self._threads.popitem(last=False)
-            excess -= evicted.size
+            self.size -= evicted.counted
 
     def forget(self, thread_id: str) -> None:
         """Let go of a thread: its rows may be gone."""
-        self._threads.pop(thread_id, None)
+        if (thread := self._threads.pop(thread_id, None)) is not None:
+            self.size -= thread.counted
 
 
 @contextmanager

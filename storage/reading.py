@@ -65,7 +65,7 @@ async def read_transcripts(
     if missing:
         rows = await select_messages(connection, thread_id)
         paths |= _read_paths(thread_id, cached, serde, rows, missing)
-        cache.trim()
+        cache.trim(thread_id)
     nodes = {digest: node for path in paths.values() for digest, node in path}
     handed_out = dict(zip(nodes, cached.hand_out(nodes.items()), strict=True))
     return {leaf: [handed_out[digest] for digest, _ in path] for leaf, path in paths.items()}

@@ -110,7 +110,7 @@ async def point_at_leaf(
     cur: AsyncCursor[DictRow],
     conversation_id: UUID,
     *,
-    version: str | None,
+    version: str | int | float | None,
     title: str | None,
 ) -> None:
     """Make the leaf that this version of the messages channel names the conversation's leaf.
@@ -118,7 +118,16 @@ async def point_at_leaf(
     Raises:
         ConversationGoneError: there is no such conversation any more.
     """
-    await cur.execute(UPDATE_CONVERSATION, (title, CHANNEL, version, LEAF_TYPE, conversation_id))
+    await cur.execute(
+        UPDATE_CONVERSATION,
+        (
+            title,
+            CHANNEL,
+            None if version is None else str(version),
+            LEAF_TYPE,
+            conversation_id,
+        ),
+    )
     if await cur.fetchone() is None:
         raise ConversationGoneError(
             f"conversation {conversation_id} was deleted while it was written to"

@@ -41,6 +41,16 @@ def libpq_uri(url: URL) -> str:
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
+def shown(url: URL) -> str:
+    """The URL for people to read, without the password, wherever it stands in it."""
+    hidden = {name: "***" for name in url.query if "password" in name}
+    return (
+        url.set(drivername="postgresql")
+        .update_query_dict(hidden)
+        .render_as_string(hide_password=True)
+    )
+
+
 def _checked(value: str | None) -> str | None:
     if value is not None:
         parse_url(value)

@@ -13,7 +13,8 @@ from .parsing import LONGEST_MESSAGE, MOST_COMMANDS
 from .results import Outcome
 
 INTRODUCTION = (
-    "I am the offline model: no OPENAI_API_KEY is set, so I understand plain task commands only."
+    "I am the offline model, which understands plain task commands only; with OPENAI_API_KEY set, "
+    "a language model answers instead."
 )
 ABILITIES = """\
 I keep your task list. You can write, for example:

@@ -45,8 +45,8 @@ _SETTINGS = {
     "shared_buffers": "128MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # Containers have little room in /dev/shm, or none; so shared memory is in the data directory. What
-    # would use much of it is off: one person's queries don't need parallel workers.
+    # Containers have little room in /dev/shm, or none, so shared memory is in the data directory.
+    # What would use much of it is off: one person's queries don't need parallel workers.
     "dynamic_shared_memory_type": "mmap",
     "max_parallel_workers_per_gather": "0",
     "max_parallel_maintenance_workers": "0",

@@ -1,0 +1,79 @@
+"""The offline model over the real task tools, on a real database."""
+
+from typing import Any
+
+from langchain_core.messages import BaseMessage, HumanMessage
+from mcp import ClientSession
+from mcp.shared.memory import create_connected_server_and_client_session as connected
+from mcp.types import TextContent
+
+from graph.offline import OfflineModel
+from storage.database import Database
+from tests.graph.offline_support import result, schemas
+from tools.server import create_server
+
+META = {"task-agent/user": "ann", "task-agent/now": "2026-11-22T08:00:00+00:00"}
+
+
+async def talk(session: ClientSession, messages: list[BaseMessage], text: str) -> str:
+    """Say something to the model, run the tools that it calls, and return its answer."""
+    model = OfflineModel().bind_tools(schemas([t.name for t in (await session.list_tools()).tools]))
+    messages.append(HumanMessage(text))
+    while True:
+        said = await model.ainvoke(messages)
+        messages.append(said)
+        if not said.tool_calls:
+            return said.text
+        for call in said.tool_calls:
+            done = await session.call_tool(call["name"], call["args"], meta=_meta(call["id"]))
+            [content] = done.content
+            assert isinstance(content, TextContent)
+            messages.append(result(call, content.text, failed=done.isError))
+
+
+def _meta(key: str | None) -> dict[str, Any]:
+    return {**META, "task-agent/idempotency-key": key}
+
+
+async def test_a_conversation_about_tasks_does_what_it_says(database: Database) -> None:
+    messages: list[BaseMessage] = []
+    async with connected(create_server(lambda: database)) as session:
+
+        async def say(text: str) -> str:
+            return await talk(session, messages, text)
+
+        assert (await say("Add a task to buy milk tomorrow at 9, high priority")).endswith(
+            'Added #1 "buy milk", due Mon 23 Nov 2026, 09:00, high priority.'
+        )
+        assert await say("remind me to call the dentist on friday, note: ask for Bo") == (
+            'Added #2 "call the dentist", due Fri 27 Nov 2026, 23:59, note: "ask for Bo".'
+        )
+        assert await say("add a note to the dentist one: bring the card") == (
+            'Updated #2 "call the dentist", due Fri 27 Nov 2026, 23:59, '
+            'note: "ask for Bo bring the card".'
+        )
+        assert await say("What's on my list?") == (
+            "You have 2 open tasks:\n"
+            "- #1 buy milk, due Mon 23 Nov 2026, 09:00, high priority\n"
+            "- #2 call the dentist, due Fri 27 Nov 2026, 23:59, "
+            'note: "ask for Bo bring the card"'
+        )
+        assert await say("Done with the milk") == 'Completed #1 "buy milk".'
+        assert (await say("done with 1")).startswith('Nothing changed: #1 "buy milk".')
+        assert await say("move 2 to next friday at 10 and make it high priority") == (
+            'Updated #2 "call the dentist", due Fri 27 Nov 2026, 10:00, '
+            'note: "ask for Bo bring the card".\n'
+            'Updated #2 "call the dentist", due Fri 27 Nov 2026, 10:00, high priority, '
+            'note: "ask for Bo bring the card".'
+        )
+        assert (await say("2 has no due date")).startswith(
+            'Updated #2 "call the dentist", high priority'
+        )
+        assert "was not understood" in await say("move 2 to someday soon")
+        assert await say("delete the dentist one") == 'Deleted #2 "call the dentist".'
+        assert "No task is meant by" in await say("delete the dentist one")
+        assert await say("what's on my list?") == "You have no open tasks."
+        assert await say("what's done?") == (
+            "You have 1 completed task:\n- #1 buy milk, done Sun 22 Nov 2026, 08:00, "
+            "due Mon 23 Nov 2026, 09:00, high priority"
+        )

@@ -1,0 +1,155 @@
+"""What is kept in memory: recognised, copied, bounded, and let go of."""
+
+import gc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from pydantic import Field, PrivateAttr
+
+from storage.message_cache import OVERHEAD, CachedThread, MessageCache, copy_message
+
+
+def digest(number: int) -> bytes:
+    return number.to_bytes(32)
+
+
+def conversation(length: int, thread: CachedThread) -> list[BaseMessage]:
+    """A thread with so many messages cached; copies of them, as a caller gets them."""
+    for number in range(length):
+        message = HumanMessage(f"message {number}", additional_kwargs={"n": [number]})
+        thread.add(digest(number), digest(number - 1) if number else None, message, 10)
+    path = thread.path(digest(length - 1))
+    assert path is not None
+    return thread.hand_out(path)
+
+
+def test_what_was_handed_out_is_recognised_up_to_the_first_new_message() -> None:
+    thread = CachedThread()
+    messages = conversation(5, thread)
+    assert thread.recognise([*messages, AIMessage("new")]) == [digest(n) for n in range(5)]
+    assert thread.recognise([AIMessage("new"), *messages]) == []
+
+
+def test_an_equal_message_that_is_another_object_is_not_recognised() -> None:
+    thread = CachedThread()
+    messages = conversation(3, thread)
+    messages[1] = copy_message(messages[1])
+    assert thread.recognise(messages) == [digest(0)]
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_message_after_another_one_than_before_is_not_recognised(gone: int) -> None:
+    thread = CachedThread()
+    messages = conversation(3, thread)
+    del messages[gone]
+    assert thread.recognise(messages) == [digest(n) for n in range(gone)]
+
+
+def test_a_changed_message_is_not_recognised_however_deep_the_change() -> None:
+    thread = CachedThread()
+    messages = conversation(3, thread)
+    messages[1].additional_kwargs["n"].append(0)
+    assert thread.recognise(messages) == [digest(0)]
+
+
+def test_the_cache_does_not_keep_what_it_handed_out_alive() -> None:
+    thread = CachedThread()
+    messages = conversation(3, thread)
+    assert len(thread._known) == 3
+    del messages
+    gc.collect()
+    assert len(thread._known) == 0
+
+
+def test_a_number_that_another_object_has_now_is_not_taken_for_the_old_one() -> None:
+    thread = CachedThread()
+    messages = conversation(2, thread)
+    for _ in range(100):
+        messages = [HumanMessage("message 0", additional_kwargs={"n": [0]})]
+        assert thread.recognise(messages) == []
+
+
+def test_a_path_with_a_message_missing_is_no_path() -> None:
+    thread = CachedThread()
+    thread.add(digest(2), digest(1), HumanMessage("late"), 1)
+    assert thread.path(digest(2)) is None
+    assert thread.path(digest(9)) is None
+
+
+def test_threads_leave_least_recently_used_first_when_the_bound_is_reached() -> None:
+    cache = MessageCache(max_bytes=6 * OVERHEAD)
+    for name in "abc":
+        cache.thread(name).add(digest(1), None, HumanMessage("x"), 10)
+        cache.trim(name)
+        if name == "b":
+            cache.thread("a")
+    assert cache.thread("a").path(digest(1)) is not None
+    assert cache.thread("b").path(digest(1)) is None
+    assert cache.thread("c").path(digest(1)) is not None
+
+
+@given(
+    bound=st.integers(0, 20 * OVERHEAD),
+    steps=st.lists(
+        st.tuples(st.sampled_from("abcd"), st.integers(0, 3), st.booleans()), max_size=60
+    ),
+)
+def test_the_bound_holds_whatever_is_added_and_forgotten(
+    bound: int, steps: list[tuple[str, int, bool]]
+) -> None:
+    cache = MessageCache(bound)
+    for number, (name, count, forget) in enumerate(steps):
+        for extra in range(count):
+            cache.thread(name).add(digest(number * 10 + extra), None, HumanMessage("x"), 100)
+        cache.trim(name)
+        if forget:
+            cache.forget(name)
+        assert 0 <= cache.size <= bound
+        assert cache.size == sum(thread.counted for thread in cache._threads.values())
+
+
+class Custom(HumanMessage):
+    """A message class of somebody else's, with what messages seldom have."""
+
+    extra_field: dict[str, Any] = Field(default_factory=dict)
+    _private: list[int] = PrivateAttr(default_factory=lambda: [1])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        HumanMessage("hi", id="1", name="me"),
+        HumanMessage([{"type": "text", "text": "hi"}, "there"]),
+        AIMessage(
+            "",
+            tool_calls=[{"name": "t", "args": {"deep": [{"er": [1]}]}, "id": "1"}],
+            usage_metadata={"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
+            response_metadata={"a": (1, 2)},
+        ),
+        ToolMessage("x", tool_call_id="1", artifact={"structured_content": {"set": {1}}}),
+        Custom("hi", extra_field={"a": []}, unknown=[1]),  # type: ignore[call-arg]
+    ],
+)
+def test_a_copy_is_equal_and_shares_nothing_that_can_change(message: BaseMessage) -> None:
+    twin = copy_message(message)
+    assert twin == message
+    assert type(twin) is type(message)
+    assert twin.model_dump() == message.model_dump()
+
+    def containers(value: Any) -> set[int]:
+        if isinstance(value, dict):
+            return {id(value)}.union(*(containers(item) for item in value.values()))
+        if isinstance(value, (list, set)):
+            return {id(value)}.union(*(containers(item) for item in value))
+        return set()
+
+    parts = [
+        (twin.__dict__, message.__dict__),
+        (twin.__pydantic_extra__, message.__pydantic_extra__),
+        (twin.__pydantic_private__, message.__pydantic_private__),
+    ]
+    for ours, theirs in parts:
+        assert containers(ours).isdisjoint(containers(theirs))
