@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
-from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
@@ -91,9 +90,7 @@ class CallNode:
         self._settings = settings
         self._timeout = settings.tool_timeout
 
-    async def __call__(
-        self, state: ToolRequest, config: RunnableConfig, runtime: Runtime[Context]
-    ) -> Update:
+    async def __call__(self, state: ToolRequest, *, runtime: Runtime[Context]) -> Update:
         """Add the tool's answer, or what the model has to know about why there is none."""
         call = state["tool_call"]
         moment = self._clock.now(call["id"])
@@ -105,7 +102,7 @@ class CallNode:
             )
         else:
             with stopped_at(moment):
-                answer = await self._run(call, config)
+                answer = await self._run(call)
         return {
             "messages": [
                 answer.model_copy(
@@ -122,11 +119,11 @@ class CallNode:
             ]
         }
 
-    async def _run(self, call: ToolCall, config: RunnableConfig) -> ToolMessage:
+    async def _run(self, call: ToolCall) -> ToolMessage:
         node = ToolNode(list(await self._toolbox.tools()), handle_tool_errors=_tell_model)
         try:
             async with asyncio.timeout(self._timeout):
-                result = await node.ainvoke([call], config)
+                result = await node.ainvoke([call])
         except TimeoutError:
             return ToolMessage(
                 f"The tool {call['name']!r} did not answer within {self._timeout:g} seconds. "

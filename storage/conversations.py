@@ -4,7 +4,7 @@ Every function takes a session that the caller owns, and only reads.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.errors import UndefinedColumn, UndefinedTable
-from sqlalchemy import CTE, ColumnElement, Select, func, literal, select
+from sqlalchemy import CTE, ColumnElement, Row, Select, func, literal, select
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -75,7 +75,7 @@ async def recent_conversations(
     if user is not None:
         query = query.where(col(User.subject) == user)
     with _explained():
-        return [Summary(*row) for row in await session.execute(query.limit(limit))]
+        return [Summary(*row) for row in await _rows(session, query.limit(limit))]
 
 
 async def find_conversation(session: AsyncSession, name: str) -> Summary:
@@ -93,9 +93,8 @@ async def find_conversation(session: AsyncSession, name: str) -> Summary:
         matches.append(col(Conversation.id) == id_)
     for match in matches:
         with _explained():
-            row = (await session.execute(_summaries().where(match))).one_or_none()
-        if row is not None:
-            return Summary(*row)
+            for row in await _rows(session, _summaries().where(match)):
+                return Summary(*row)
     raise ConversationNotFoundError(
         f"there is no conversation {name!r}. `task-agent conversations` lists those there are."
     )
@@ -108,8 +107,7 @@ async def active_messages(session: AsyncSession, conversation_id: UUID) -> list[
     """
     path = _active_path(conversation_id)
     query = select(*_COLUMNS, literal(True)).join(path, col(Message.id) == path.c.id)
-    rows = await session.execute(query)
-    return list(tree(Entry(*row) for row in rows))
+    return list(tree(Entry(*row) for row in await _rows(session, query)))
 
 
 async def all_messages(session: AsyncSession, conversation_id: UUID) -> list[tuple[Entry, int]]:
@@ -121,7 +119,7 @@ async def all_messages(session: AsyncSession, conversation_id: UUID) -> list[tup
         .where(col(Message.conversation_id) == conversation_id)
         .order_by(col(Message.created_at), col(Message.id))
     )
-    return list(tree(Entry(*row) for row in await session.execute(query)))
+    return list(tree(Entry(*row) for row in await _rows(session, query)))
 
 
 def tree(entries: Iterable[Entry]) -> Iterator[tuple[Entry, int]]:
@@ -157,6 +155,11 @@ _COLUMNS = (
     col(Message.created_at),
     col(Message.digest),
 )
+
+
+async def _rows(session: AsyncSession, query: Select[Any]) -> Sequence[Row[Any]]:
+    # On the connection: a SQLModel session wants its own `select`, which has four columns at most.
+    return (await (await session.connection()).execute(query)).all()
 
 
 def _active_path(conversation_id: UUID) -> CTE:

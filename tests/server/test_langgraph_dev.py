@@ -224,7 +224,7 @@ async def bad_input_gets_a_clear_error_and_loses_nothing(
         await client.runs.wait(
             (await client.threads.create())["thread_id"], GRAPH, input={"messages": []}
         )
-    assert "list" in await turn(client, thread_id, "what's on my list?")
+    assert "open task" in await turn(client, thread_id, "what's on my list?")
 
 
 def the_internal_routes_do_not_exist(served: Served) -> None:

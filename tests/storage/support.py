@@ -1,10 +1,10 @@
 """Small graphs without a model, and the questions that tests ask of the tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import START, MessagesState, StateGraph
@@ -55,13 +55,14 @@ def answer(state: MessagesState) -> dict[str, Any]:
 
 
 def chat_graph(
-    saver: BaseCheckpointSaver[Any], *nodes: Callable[[MessagesState], dict[str, Any]]
+    saver: BaseCheckpointSaver[Any],
+    *nodes: Callable[[MessagesState], dict[str, Any] | Awaitable[dict[str, Any]]],
 ) -> Graph:
     """A graph that runs these nodes in a row; by default a turn with a tool call."""
     builder = StateGraph(MessagesState)
     previous = START
     for node in nodes or (ask, answer):
-        builder.add_node(node.__name__, node)
+        builder.add_node(node.__name__, RunnableLambda(node))
         builder.add_edge(previous, node.__name__)
         previous = node.__name__
     return builder.compile(checkpointer=saver)

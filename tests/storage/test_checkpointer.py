@@ -424,7 +424,7 @@ async def test_a_run_whose_conversation_is_deleted_under_it_stores_its_state_who
         await another_process(database).adelete_thread("t")
         return {"messages": [AIMessage("still here")]}
 
-    graph = chat_graph(saver, ask, interfere)  # type: ignore[arg-type]
+    graph = chat_graph(saver, ask, interfere)
     await say(graph, "t", "one", durability="sync")
     assert texts((await graph.aget_state(on("t"))).values["messages"]) == ["one", "", "still here"]
     await assert_rows_are_the_state(database, graph, "t")

@@ -10,8 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from storage.embedded import hold, locks
+from storage.embedded import hold, locks, spawn
 from storage.embedded import keeper as keeper_module
+from storage.embedded.account import server_account
 from storage.embedded.home import Home, open_home
 from tests.storage.embedded_support import (
     CHECKOUT,
@@ -21,7 +22,6 @@ from tests.storage.embedded_support import (
     holding,
     is_alive,
     keeper,
-    line_of,
     needs_linux,
     postmaster,
     processes,
@@ -155,8 +155,9 @@ def test_a_bystander_with_the_servers_process_id_is_left_alone(home: Path) -> No
     with hold(home):
         lines = (Home(home).data / "postmaster.pid").read_text().splitlines()
     await_stop(home)
-    with python("import sys; print('here', flush=True); sys.stdin.read()") as bystander:
-        line_of(bystander)
+    # Of the server's own account: PostgreSQL itself knows that another's process isn't a server.
+    bystander = spawn.start(["sleep", "300"], server_account(), stdout=subprocess.DEVNULL)
+    try:
         lines[0] = str(bystander.pid)
         (Home(home).data / "postmaster.pid").write_text("\n".join(lines) + "\n")
         with hold(home) as uri:
@@ -164,6 +165,9 @@ def test_a_bystander_with_the_servers_process_id_is_left_alone(home: Path) -> No
             assert postmaster(home) != bystander.pid
         await_stop(home)
         assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
 
 
 @pytest.mark.parametrize("content", ["", "12", "no number\n", "1\n/elsewhere\n17", "\x00\xff"])

@@ -53,7 +53,7 @@ def asked(**arguments: object) -> AIMessage:
         (AIMessage("hi"), "assistant"),
         (SystemMessage("hi"), "system"),
         (ToolMessage("hi", tool_call_id="1"), "tool"),
-        (ChatMessage("hi", role="critic"), "chat"),
+        (ChatMessage(content="hi", role="critic"), "chat"),
     ],
 )
 def test_each_kind_of_message_has_the_role_that_people_expect(
@@ -63,9 +63,7 @@ def test_each_kind_of_message_has_the_role_that_people_expect(
 
 
 def test_a_row_holds_the_text_of_content_that_is_a_list_of_blocks() -> None:
-    blocks = HumanMessage(
-        [{"type": "text", "text": "look: "}, {"type": "text", "text": "a cat"}]
-    )
+    blocks = HumanMessage([{"type": "text", "text": "look: "}, {"type": "text", "text": "a cat"}])
     assert row([blocks]).content == "look: a cat"
 
 
