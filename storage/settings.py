@@ -38,7 +38,10 @@ def parse_url(value: str) -> URL:
 
 def libpq_uri(url: URL) -> str:
     """The same database as a URI that libpq, and so psycopg and psql, understands."""
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    rendered = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    # SQLAlchemy writes a space in the query as `+`, which libpq takes for a plus.
+    address, mark, query = rendered.partition("?")
+    return address + mark + query.replace("+", "%20")
 
 
 def shown(url: URL) -> str:

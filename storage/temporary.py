@@ -13,9 +13,12 @@ from .embedded import hold
 PATIENCE = 30
 
 
-def make_home() -> Path:
-    """An empty directory for an embedded server's data, to be removed with `remove_home`."""
-    home = Path(tempfile.mkdtemp(prefix="task-agent-"))
+def make_home(folder: str | None = None) -> Path:
+    """An empty directory for an embedded server's data, to be removed with `remove_home`.
+
+    It is made in `folder`, or where temporary files usually are.
+    """
+    home = Path(tempfile.mkdtemp(prefix="task-agent-", dir=folder))
     # As root the server runs as another account, which has to reach its data. What matters in the
     # directory is closed to others by itself.
     home.chmod(0o755)
@@ -39,5 +42,3 @@ def temporary_server() -> Iterator[str]:
             yield uri
     finally:
         remove_home(home)
-
-

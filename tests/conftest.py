@@ -1,9 +1,6 @@
 """One real Postgres for the whole run; one template database, migrated once and cloned per test."""
 
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +13,8 @@ from migrations.run import migrate
 from storage.database import Database, connect
 from storage.embedded import hold
 from storage.settings import libpq_uri, parse_url
+from storage.temporary import make_home, remove_home
+from tests.storage.embedded_support import quick_directory
 
 #: Where the run's server keeps its data. An environment variable, so that xdist's workers share it.
 HOME = "TASK_AGENT_TEST_HOME"
@@ -37,21 +36,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("DATABASE_URL", None)
     # Nothing that a test says is sent to anybody.
     os.environ["LANGSMITH_TRACING"] = "false"
-    home = tempfile.mkdtemp(prefix="task-agent-tests-")
-    # As root the server runs as another account, which has to reach its data.
-    os.chmod(home, 0o755)
-    os.environ[HOME] = home
+    os.environ[HOME] = str(make_home(quick_directory()))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or HOME not in os.environ:
         return
-    home = Path(os.environ.pop(HOME))
-    # The server stops by itself once its last holder is gone; its files go after it.
-    deadline = time.monotonic() + 30
-    while any(home.rglob("postmaster.pid")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    shutil.rmtree(home, ignore_errors=True)
+    remove_home(Path(os.environ.pop(HOME)))
 
 
 @pytest.fixture(scope="session")

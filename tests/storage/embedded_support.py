@@ -46,7 +46,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) ->
         time.sleep(0.01)
 
 
-def _quick_directory() -> str | None:
+def quick_directory() -> str | None:
     """A directory in memory, where there is a roomy one; else the one for temporary files.
 
     A data directory has 1,300 files; most of the tests' time would go into writing them to disk.
@@ -66,7 +66,7 @@ def fresh_home(name: str = "home") -> Iterator[Path]:
 
     That is not so below pytest's `tmp_path`, which only its owner may enter.
     """
-    base = Path(tempfile.mkdtemp(prefix="embedded-", dir=_quick_directory()))
+    base = Path(tempfile.mkdtemp(prefix="embedded-", dir=quick_directory()))
     base.chmod(0o755)
     home = base / name
     try:

@@ -1,6 +1,7 @@
 """What is kept in memory: recognised, copied, bounded, and let go of."""
 
 import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -58,10 +59,21 @@ def test_a_changed_message_is_not_recognised_however_deep_the_change() -> None:
 def test_the_cache_does_not_keep_what_it_handed_out_alive() -> None:
     thread = CachedThread()
     messages = conversation(3, thread)
-    assert len(thread._known) == 3
+    references = [weakref.ref(message) for message in messages]
     del messages
     gc.collect()
-    assert len(thread._known) == 0
+    assert [reference() for reference in references] == [None] * 3
+
+
+def test_what_is_remembered_of_objects_that_are_gone_has_a_bound() -> None:
+    thread = CachedThread()
+    messages = conversation(10, thread)
+    path = thread.path(digest(9))
+    assert path is not None
+    for _ in range(1_000):
+        thread.hand_out(path)
+    assert len(thread._known) < 2_000
+    assert len(thread.recognise(messages)) == 10
 
 
 def test_a_number_that_another_object_has_now_is_not_taken_for_the_old_one() -> None:
