@@ -36,7 +36,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from .database import open_database, share
 from .deleting import delete_runs, delete_threads
-from .message_cache import MessageCache, copy_message
+from .message_cache import MessageCache
 from .reading import TranscriptError, leaf_of, read_transcripts, take_leaf
 from .rows import (
     CHANNEL,
@@ -252,10 +252,11 @@ class TranscriptSaver(AsyncPostgresSaver):
         if conversation_id is not None:
             cached = self._cache.thread(thread_id)
             cached.conversation_id = conversation_id
-            for row, copy, message in zip(
-                written.rows, written.copies, written.messages, strict=True
-            ):
-                cached.add(row.digest, row.parent, copy, len(row.payload))
+            for row, message in zip(written.rows, written.messages, strict=True):
+                # Read back: what is cached is what is stored, not what a node may have made of the
+                # message while the step was committed.
+                stored = self.serde.loads_typed((row.payload_type, row.payload))
+                cached.add(row.digest, row.parent, stored, len(row.payload))
                 cached.remember(message, row.digest)
             self._cache.trim(thread_id)
 
@@ -267,10 +268,7 @@ class TranscriptSaver(AsyncPostgresSaver):
         written.messages = messages[len(digests) :]
         now = datetime.now(UTC)
         for position in range(len(digests), len(messages)):
-            # Dumped and copied in one go: once this coroutine waits, a node that runs meanwhile
-            # may change the message.
             payload_type, payload = self.serde.dumps_typed(messages[position])
-            written.copies.append(copy_message(messages[position]))
             row = row_of(
                 messages,
                 position,
@@ -338,9 +336,8 @@ class _Written:
     """The part of a transcript that a step writes."""
 
     rows: list[Row] = field(default_factory=list)
-    #: The objects that the rows were made from, and copies of them as they were then.
+    #: The objects that the rows were made from.
     messages: list[BaseMessage] = field(default_factory=list)
-    copies: list[BaseMessage] = field(default_factory=list)
     #: The last row of the whole transcript, written now or before.
     leaf: bytes | None = None
 

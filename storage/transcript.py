@@ -109,14 +109,15 @@ def title_of(messages: Iterable[BaseMessage]) -> str | None:
 
 
 def storable(text: str) -> str:
-    """`text` without what Postgres can't hold: NUL, and half of a surrogate pair, become U+FFFD.
+    """`text` without what Postgres can't hold, for the columns for people.
 
-    Only the columns for people are changed by it; the payload keeps the message as it was.
+    NUL becomes U+FFFD; the payload keeps it. Half of a surrogate pair becomes "?", as it does in
+    the payload: LangGraph's serialiser has no other way to write it.
     """
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
     if not text.isascii():
-        text = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+        text = "".join("?" if "\ud800" <= c <= "\udfff" else c for c in text)
     return text
 
 

@@ -82,7 +82,7 @@ async def test_a_call_whose_arguments_are_cut_off_is_not_made_but_sent_back(
     answer = messages[2]
     assert isinstance(answer, ToolMessage)
     assert (answer.status, answer.tool_call_id) == ("error", "call_cut")
-    assert "not complete JSON" in answer.text
+    assert "not a complete JSON object" in answer.text
     assert model.asked[1].prompt[-1] == answer
     assert await fetch(database, TASKS) == [{"number": 1, "title": "Buy milk"}]
     (asked,) = (await active_branch(database, "t"))[1]["tool_calls"]

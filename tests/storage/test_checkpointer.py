@@ -535,3 +535,30 @@ async def test_taking_back_the_only_run_leaves_an_empty_conversation_with_its_ow
     assert await active_branch(database, "t") == []
     assert await count(database, "checkpoint_blobs") == 0
     assert await count(database, "conversations") == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        HumanMessage("half a pair \ud800", id="h"),
+        AIMessage("", id="a", response_metadata={"tuple": (1, 2), "set": {1}}),
+        AIMessage([{"type": "text", "text": "block"}], id="a", usage_metadata=None),
+    ],
+)
+async def test_a_process_that_wrote_a_message_reads_what_another_one_reads(
+    database: Database, saver: TranscriptSaver, message: BaseMessage
+) -> None:
+    def hear(state: MessagesState) -> dict[str, Any]:
+        number = len(state["messages"])
+        return {"messages": [message.model_copy(deep=True, update={"id": f"heard-{number}"})]}
+
+    graph = chat_graph(saver, hear)
+    await say(graph, "t", "hello")
+    warm = (await graph.aget_state(on("t"))).values["messages"]
+    fresh = chat_graph(another_process(database))
+    cold = (await fresh.aget_state(on("t"))).values["messages"]
+    assert warm == cold
+    # What can't be recognised is written again, under the same digest: no new row.
+    await say(graph, "t", "hello again")
+    assert await count(database, "messages") == 4
+    await assert_rows_are_the_state(database, graph, "t")

@@ -1,0 +1,165 @@
+"""A stored conversation as a recording: from its checkpoints, its rows and the ledger of tasks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from langchain_core.messages import AIMessage, ToolMessage
+
+from graph.agent import build_graph
+from graph.nodes import EXECUTED_AT, TIME_ZONE
+from storage.checkpointer import TranscriptSaver
+from storage.database import Database
+from tools.client import TaskTools
+
+from .history import Episode, Step, episodes_of
+from .ledger import Call, changes_elsewhere, order_of
+from .messages import write_messages
+from .recording import Change, Place, Recording, Turn
+from .rows import read_conversation, read_events, read_reached_rows
+from .scripted import ScriptedModel, ScriptedModels
+
+
+async def export_thread(database: Database, thread_id: str) -> Recording:
+    """Everything that has to be known to run a conversation again.
+
+    Rows that no checkpoint leads to any more, those of a run that was rolled back, are left out;
+    changes that such a run made to tasks are not.
+
+    Raises:
+        ThreadNotFoundError: nothing is stored of the thread.
+    """
+    conversation = await read_conversation(database, thread_id)
+    tools = TaskTools(lambda: database)
+    try:
+        names = {tool.name for tool in await tools.tools()}
+        steps = await _read_steps(database, tools, thread_id)
+    finally:
+        await tools.aclose()
+    events = await read_events(database, conversation.user_id)
+    rows = await read_reached_rows(database, conversation.id, thread_id)
+
+    episodes = episodes_of(steps)
+    calls = [_calls_of(episode, thread_id, names) for episode in episodes]
+    changes = changes_elsewhere([call for made in calls for call in made], events)
+    places = _places(episodes)
+    return Recording(
+        thread=thread_id,
+        title=conversation.title,
+        turns=[
+            _turn(episode, made, changes, places)
+            for episode, made in zip(episodes, calls, strict=True)
+        ],
+        leaf=conversation.leaf,
+        rows=rows,
+    )
+
+
+async def _read_steps(database: Database, tools: TaskTools, thread_id: str) -> list[Step]:
+    """The thread's checkpoints, the oldest first."""
+    # The graph says which nodes were to run next; it is not run.
+    graph = build_graph(toolbox=tools, models=ScriptedModels(ScriptedModel()))
+    compiled = graph.compile(checkpointer=TranscriptSaver(database.pool))
+    steps = []
+    async for state in compiled.aget_state_history({"configurable": {"thread_id": thread_id}}):
+        metadata = state.metadata or {}
+        parent = state.parent_config
+        zone = metadata.get("time_zone")
+        steps.append(
+            Step(
+                id=state.config["configurable"]["checkpoint_id"],
+                parent_id=parent["configurable"]["checkpoint_id"] if parent else None,
+                source=metadata.get("source", "loop"),
+                number=metadata.get("step", -1),
+                at=datetime.fromisoformat(state.created_at or ""),
+                next=state.next,
+                messages=state.values.get("messages", []),
+                time_zone=zone if isinstance(zone, str) and zone else None,
+            )
+        )
+    return sorted(steps, key=lambda step: step.id)
+
+
+def _calls_of(episode: Episode, thread_id: str, names: set[str]) -> list[Call]:
+    """The tool calls of a run that came to their tools, in the order of their results."""
+    asked = {
+        call["id"]: (call, message.id or "")
+        for message in [*episode.before, *(episode.input or []), *episode.added]
+        if isinstance(message, AIMessage)
+        for call in message.tool_calls
+        if call["name"] in names
+    }
+    calls = []
+    for message in episode.added:
+        if not isinstance(message, ToolMessage) or message.tool_call_id not in asked:
+            continue
+        if (at := executed_at(message)) is None:
+            continue
+        call, step = asked[message.tool_call_id]
+        artifact = message.artifact
+        calls.append(
+            Call(
+                thread_id=thread_id,
+                id=message.tool_call_id,
+                tool=call["name"],
+                arguments=call["args"],
+                at=at,
+                result=artifact.get("structured_content") if isinstance(artifact, dict) else None,
+                step=step,
+            )
+        )
+    return calls
+
+
+def executed_at(message: ToolMessage) -> datetime | None:
+    """When the call was made that the message answers; none where it doesn't tell."""
+    text = message.additional_kwargs.get(EXECUTED_AT)
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
+
+
+def _turn(
+    episode: Episode,
+    calls: Sequence[Call],
+    changes: Mapping[Call, Sequence[Change]],
+    places: dict[str, Place],
+) -> Turn:
+    return Turn(
+        kind="run" if episode.kind == "run" else "update",
+        start=places[episode.start_id] if episode.start_id else None,
+        at=episode.steps[0].at,
+        time_zone=_zone(episode),
+        input=None if episode.input is None else write_messages(episode.input),
+        as_node=episode.as_node,
+        elsewhere=[change for call in calls for change in changes[call]],
+        order=_order(calls),
+        messages=write_messages(episode.added),
+        step_limit=episode.step_limit,
+        unfinished=episode.unfinished,
+    )
+
+
+def _zone(episode: Episode) -> str | None:
+    for message in episode.added:
+        if isinstance(message, ToolMessage):
+            zone = message.additional_kwargs.get(TIME_ZONE)
+            if isinstance(zone, str):
+                return zone
+    return next((step.time_zone for step in episode.steps if step.time_zone), None)
+
+
+def _order(calls: Sequence[Call]) -> list[str]:
+    order: list[str] = []
+    for _, step in groupby(calls, key=lambda call: call.step):
+        written = list(step)
+        took_effect = order_of(written)
+        if took_effect != [call.id for call in written]:
+            order += took_effect
+    return order
+
+
+def _places(episodes: Iterable[Episode]) -> dict[str, Place]:
+    return {
+        step.id: Place(turn=turn, step=step.number)
+        for turn, episode in enumerate(episodes, start=1)
+        for step in episode.steps
+    }

@@ -1,0 +1,144 @@
+"""The file that a conversation is exported to, and replayed from.
+
+A recording is JSON, written to be read and compared by people:
+
+    format      1
+    thread      LangGraph's id of the thread; the names of its tool calls are made with it
+    title       the conversation's title
+    turns       what happened, in the order in which it happened; see `Turn`
+    leaf        the digest of the active branch's last message
+    rows        the rows of `messages`, every branch, parents before children; see `RecordedRow`
+
+Messages have the form that `replay.messages` describes. A digest covers a message and all before
+it, so equal digests are equal transcripts.
+
+A recording holds all that was said, and the tasks that its tools could see, those of the user's
+other conversations too. No key, no user's name and no setting of the server is in it.
+"""
+
+import json
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import InvalidRecordingError
+from .messages import Form
+
+FORMAT: Literal[1] = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Place(_Part):
+    """A checkpoint: the one with this step number among those that a turn wrote."""
+
+    #: The turn's place in the recording; the first is 1.
+    turn: int
+    #: LangGraph's number of the step, `metadata.step` of the checkpoint.
+    step: int
+
+
+class Change(_Part):
+    """A change to the user's tasks that was there when a tool was called, without a call of this
+    conversation having made it: another conversation did, or a call whose result was lost."""
+
+    #: The tool call before which it happened.
+    before: str
+    at: datetime
+    #: What made it: add_task, update_task, complete_task or delete_task.
+    tool: str
+    #: The task's number.
+    number: int
+    #: The task after the change, as `task_events` keeps it; none when it was deleted.
+    task: dict[str, Any] | None
+    #: For a call of this conversation: its idempotency key, and what the tool answered.
+    key: str | None = None
+    result: dict[str, Any] | None = None
+
+
+class Turn(_Part):
+    """A run of the graph, or an edit of its state by `update_state`."""
+
+    kind: Literal["run", "update"]
+    #: The checkpoint it starts from; none for the thread's latest.
+    start: Place | None = None
+    at: datetime
+    #: The zone of the run's context.
+    time_zone: str | None = None
+    #: What was sent or edited, to be merged into the messages; none where a run only goes on.
+    input: list[Form] | None = None
+    #: For an update: the node in whose name it was made.
+    as_node: str | None = None
+    #: Changes that the tools of this turn found made.
+    elsewhere: list[Change] = Field(default_factory=list)
+    #: The tool calls in the order in which they took effect, where they were made at once and that
+    #: was not the order in which the model wrote them.
+    order: list[str] = Field(default_factory=list)
+    #: What the run added: the model's answers, and the results of the tools with their times.
+    messages: list[Form] = Field(default_factory=list)
+    #: LangGraph's recursion limit, where the run came to it.
+    step_limit: int | None = None
+    #: Whether the run broke off, and was never gone on with.
+    unfinished: bool = False
+
+
+class RecordedRow(_Part):
+    """A row of `messages`, but for its keys and the time of the write."""
+
+    digest: str
+    #: The digest of the message before it.
+    parent: str | None
+    role: str
+    content: str
+    #: As in the row. A timestamp is none where the tool's message holds no time, and the row
+    #: therefore shows the time of the write.
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class Recording(_Part):
+    """A conversation with all that it depended on."""
+
+    format: Literal[1] = FORMAT
+    thread: str
+    title: str | None = None
+    turns: list[Turn]
+    leaf: str | None = None
+    rows: list[RecordedRow]
+
+    def to_json(self) -> str:
+        """The file's text."""
+        parts = self.model_dump(mode="python", exclude_defaults=True)
+        # The format's number says how to read the rest, default or not.
+        text = json.dumps(
+            {"format": self.format} | parts, indent=2, ensure_ascii=False, default=_iso
+        )
+        return text + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recording":
+        """The recording in a file's text.
+
+        Raises:
+            InvalidRecordingError: it is not a recording, or is of another format.
+        """
+        try:
+            parts = json.loads(text)
+            if isinstance(parts, dict) and parts.get("format", FORMAT) != FORMAT:
+                raise InvalidRecordingError(
+                    f"the recording has format {parts['format']!r}, but this version reads format "
+                    f"{FORMAT}. Export the thread again, or use the version that wrote it."
+                )
+            return cls.model_validate(parts)
+        except (json.JSONDecodeError, ValidationError) as error:
+            raise InvalidRecordingError(
+                f"this is not a recording that `task-agent replay export` wrote: {error}"
+            ) from error
+
+
+def _iso(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"a recording can't hold a {type(value).__name__}")

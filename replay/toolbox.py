@@ -1,0 +1,136 @@
+"""The real tools, with the world around them as it was: what had changed, and who came first."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from functools import wraps
+from typing import Any
+from uuid import UUID, uuid4
+
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.tools import BaseTool, StructuredTool
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from storage.checkpointer import LOCAL_USER
+from storage.database import Database
+from tools.client import TaskTools
+from tools.ledger import lock_user, snapshot
+from tools.models import Task, TaskEvent
+
+from .recording import Change
+
+#: Columns of a task as a change keeps it.
+TASK_FIELDS = ("title", "notes", "priority", "due_at", "completed_at", "created_at")
+
+
+class ReplayTools:
+    """The tools of one replay. `begin` is called before each turn."""
+
+    def __init__(self, tools: TaskTools, database: Database) -> None:
+        self._tools = tools
+        self._database = database
+        self._changes: dict[str, list[Change]] = {}
+        self._done: dict[str, asyncio.Event] = {}
+        self._earlier: dict[str, str] = {}
+
+    async def begin(
+        self,
+        messages: Iterable[BaseMessage],
+        made: Iterable[str],
+        order: Sequence[str],
+        changes: Iterable[Change],
+    ) -> None:
+        """Prepare a turn.
+
+        Args:
+            messages: the turn's messages and those before it; they say which calls are of one step.
+            made: the ids of the calls that the turn makes.
+            order: the ids of calls of one step in the order in which they are to take effect; the
+                others do so in the order in which they were written.
+            changes: what is changed before which call.
+        """
+        known = {tool.name for tool in await self._tools.tools()}
+        self._done = {call_id: asyncio.Event() for call_id in made}
+        self._earlier = {}
+        place = {call_id: position for position, call_id in enumerate(order)}
+        for message in messages:
+            if isinstance(message, AIMessage):
+                # Nobody may wait for a call that comes to no tool.
+                step = [
+                    str(call["id"])
+                    for call in message.tool_calls
+                    if call["id"] in self._done and call["name"] in known
+                ]
+                step.sort(key=lambda call_id: place.get(call_id, -1))
+                self._earlier |= dict(zip(step[1:], step, strict=False))
+        self._changes = {}
+        for change in changes:
+            self._changes.setdefault(change.before, []).append(change)
+
+    async def tools(self) -> list[BaseTool]:
+        """The task tools; each waits for its place in the order."""
+        return [self._in_order(tool) for tool in await self._tools.tools()]
+
+    def _in_order(self, tool: BaseTool) -> BaseTool:
+        if not isinstance(tool, StructuredTool) or tool.coroutine is None:
+            raise TypeError(f"the tool {tool.name!r} is a {type(tool).__name__} that can't wait")
+        call = tool.coroutine
+
+        # The signature stays: ToolNode looks at it to see what to hand in.
+        @wraps(call)
+        async def in_order(*args: Any, **kwargs: Any) -> Any:
+            call_id = kwargs["runtime"].tool_call_id
+            if (earlier := self._earlier.get(call_id)) is not None:
+                await self._done[earlier].wait()
+            try:
+                for change in self._changes.pop(call_id, []):
+                    await make_change(self._database, change)
+                return await call(*args, **kwargs)
+            finally:
+                if call_id in self._done:
+                    self._done[call_id].set()
+
+        return tool.model_copy(update={"coroutine": in_order})
+
+
+async def make_change(database: Database, change: Change) -> None:
+    """Put a task, and the ledger, into the state that they were in after a change."""
+    async with database.session() as session:
+        user_id = await lock_user(session, LOCAL_USER)
+        task = await _task(session, user_id, change.number)
+        before = None if task is None else snapshot(task)
+        if change.task is None:
+            if task is not None:
+                await session.delete(task)
+        else:
+            values = Task.model_validate(
+                {name: change.task[name] for name in TASK_FIELDS}
+                | {"id": uuid4(), "user_id": user_id, "number": change.number}
+            )
+            if task is None:
+                session.add(values)
+            else:
+                for name in TASK_FIELDS:
+                    setattr(task, name, getattr(values, name))
+        session.add(
+            TaskEvent(
+                user_id=user_id,
+                key=change.key,
+                action=change.tool,
+                task_number=change.number,
+                before=before,
+                after=change.task,
+                result=change.result or {},
+                created_at=change.at,
+            )
+        )
+        await session.commit()
+
+
+async def _task(session: AsyncSession, user_id: UUID, number: int) -> Task | None:
+    found: Task | None = (
+        await session.exec(
+            select(Task).where(col(Task.user_id) == user_id, col(Task.number) == number)
+        )
+    ).first()
+    return found

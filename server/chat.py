@@ -1,0 +1,213 @@
+"""A conversation with a running server, over LangGraph's SDK."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from langgraph_sdk import get_sync_client
+from langgraph_sdk.client import SyncLangGraphClient
+from langgraph_sdk.errors import APIConnectionError, APIStatusError
+from langgraph_sdk.schema import Context, StreamMode
+
+from .errors import RunFailedError, ServerUnreachableError, ThreadNotFoundError
+
+GRAPH = "task_agent"
+
+#: The words as they come, and what each node has added once it is done.
+STREAM: Sequence[StreamMode] = ("messages-tuple", "updates")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A piece of the answer, as soon as the model has said it."""
+
+    text: str
+    #: Which of the turn's messages it belongs to.
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A call that a tool has answered."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+    failed: bool
+    #: What the tool said, in its own words.
+    result: str
+
+
+class Chat:
+    """One thread of the server's, made when the first message is sent unless one is given."""
+
+    def __init__(
+        self, client: SyncLangGraphClient, url: str, thread_id: str | None, context: Context
+    ) -> None:
+        self._client = client
+        #: Where the server is.
+        self.url = url
+        self._context = context
+        #: The thread's id; none before the first message of a new one.
+        self.thread_id = thread_id
+
+    def turn(self, text: str) -> Iterator[Words | ToolUse]:
+        """Say something, and give the answer as it comes.
+
+        Should the caller stop listening, the server finishes the turn all the same.
+
+        Raises:
+            ServerUnreachableError: the connection could not be made, or broke.
+            RunFailedError: the server refused the message, or the run failed.
+        """
+        with self._errors():
+            if self.thread_id is None:
+                self.thread_id = self._client.threads.create(graph_id=GRAPH)["thread_id"]
+            said: dict[str, Any] = {"messages": [{"role": "user", "content": text}]}
+            heard: set[str] = set()
+            calls: dict[str, Mapping[str, Any]] = {}
+            for part in self._client.runs.stream(
+                self.thread_id,
+                GRAPH,
+                input=said,
+                context=self._context,
+                stream_mode=STREAM,
+                on_disconnect="continue",
+                multitask_strategy="enqueue",
+            ):
+                match part.event:
+                    case "messages":
+                        yield from _words(part.data[0], heard)
+                    case "updates":
+                        for message in _messages(part.data):
+                            yield from _words(message, heard, whole=True)
+                            yield from _tool_use(message, calls)
+                    case "error":
+                        raise RunFailedError(f"the run failed: {_reason(part.data)}")
+
+    def check(self) -> None:
+        """Make sure that the server is there, and knows the thread.
+
+        Raises:
+            ServerUnreachableError: no server answers at the URL.
+            ThreadNotFoundError: it has no such thread.
+            RunFailedError: what answers is not LangGraph's server, or it refuses.
+        """
+        self._knock()
+        if self.thread_id is None:
+            return
+        with self._errors():
+            try:
+                self._client.threads.get(self.thread_id)
+            except APIStatusError as error:
+                # 422: it isn't even the form of a thread's id.
+                if error.status_code not in (404, 422):
+                    raise
+                raise ThreadNotFoundError(
+                    f"the server at {self.url} has no thread {self.thread_id!r}. "
+                    "`task-agent conversations` lists those in the database; without --thread a "
+                    "new one begins."
+                ) from error
+
+    def _knock(self) -> None:
+        # Not by way of the client, which tries for seven seconds before it gives up, nor of a proxy
+        # that the environment names.
+        try:
+            answer = httpx.get(f"{self.url}/ok", trust_env=False)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
+        if not answer.is_success or "ok" not in answer.text:
+            raise RunFailedError(
+                f"what answers at {self.url} is not LangGraph's server: HTTP {answer.status_code} "
+                "for /ok. `task-agent dev` starts one; --url says where it is."
+            )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except APIConnectionError as error:
+            raise self._unreachable(error) from error
+        except APIStatusError as error:
+            raise RunFailedError(
+                f"the server at {self.url} answered HTTP {error.status_code}: {_words_of(error)} "
+                "Is it the task agent's? `task-agent dev` starts one."
+            ) from error
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> ServerUnreachableError:
+        return ServerUnreachableError(
+            f"no answer from {self.url}: {_words_of(error)} "
+            "Start the server with `task-agent dev`, or say with --url where it is."
+        )
+
+
+@contextmanager
+def open_chat(url: str, thread_id: str | None, context: Context) -> Iterator[Chat]:
+    """A conversation with the server at `url`, on a thread of its or on a new one.
+
+    Raises:
+        ChatError: as `Chat.check` says.
+    """
+    # No key: those that the environment may hold are LangSmith's, and no business of the server's.
+    with get_sync_client(url=url, api_key=None) as client:
+        chat = Chat(client, url, thread_id, context)
+        chat.check()
+        yield chat
+
+
+def _messages(update: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for written in update.values():
+        if isinstance(written, Mapping):
+            yield from written.get("messages") or ()
+
+
+def _words(message: Mapping[str, Any], heard: set[str], whole: bool = False) -> Iterator[Words]:
+    """What a piece of a message, or a whole one, adds to what was heard of it."""
+    id_ = str(message.get("id"))
+    if message.get("type") not in ("ai", "AIMessageChunk") or (whole and id_ in heard):
+        return
+    if text := text_of(message.get("content")):
+        heard.add(id_)
+        yield Words(text, id_)
+
+
+def _tool_use(message: Mapping[str, Any], calls: dict[str, Mapping[str, Any]]) -> Iterator[ToolUse]:
+    for call in (*message.get("tool_calls", ()), *message.get("invalid_tool_calls", ())):
+        calls[call["id"]] = call
+    if message.get("type") == "tool":
+        call = calls.get(message["tool_call_id"], {})
+        arguments = call.get("args")
+        yield ToolUse(
+            tool=message.get("name") or "?",
+            arguments=arguments if isinstance(arguments, Mapping) else {"…": arguments},
+            failed=message.get("status") == "error",
+            result=text_of(message.get("content")),
+        )
+
+
+def text_of(content: Any) -> str:
+    """The words of a message's content, which is text or a list of blocks."""
+    if isinstance(content, str):
+        return content
+    return "".join(
+        block if isinstance(block, str) else str(block.get("text") or "")
+        for block in content or ()
+        if isinstance(block, str | Mapping)
+    )
+
+
+def _reason(data: Any) -> str:
+    if not isinstance(data, Mapping):
+        return _sentence(str(data))
+    return _sentence(str(data.get("message") or data.get("error") or "it did not say why"))
+
+
+def _words_of(error: Exception) -> str:
+    return _sentence(str(error) or type(error).__name__)
+
+
+def _sentence(words: str) -> str:
+    return words if words.endswith((".", "!", "?")) else f"{words}."

@@ -1,0 +1,38 @@
+"""One dev server for all tests of a worker that only talk to one."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from storage.settings import libpq_uri, parse_url
+from tests.cli.support import Dev, dev_server
+
+
+@pytest.fixture(autouse=True)
+def _no_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a developer's `.env` out of commands that run in this process."""
+    monkeypatch.setenv("TASK_AGENT_ENV_FILE", "")
+
+
+@pytest.fixture(scope="session")
+def dev_database_url(server_uri: str, template: str) -> Iterator[str]:
+    """The database of the server that `dev` is."""
+    name = f"dev_{uuid4().hex}"
+    with psycopg.connect(server_uri, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        yield libpq_uri(parse_url(server_uri).set(database=name))
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def dev(dev_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """A server to talk to, which tests don't stop."""
+    with dev_server(tmp_path_factory.mktemp("dev"), DATABASE_URL=dev_database_url) as running:
+        yield running
