@@ -75,7 +75,7 @@ class Launch:
             "--server-log-level": os.environ.get("LOG_LEVEL", QUIET["LOG_LEVEL"]).upper(),
         }
         return [
-            *(sys.executable, "-m", "server.process", str(pipe)),
+            *(sys.executable, "-P", "-m", "server.process", str(pipe)),
             *(str(word) for option in options.items() for word in option),
             "--no-browser",
             *(() if self.reload else ("--no-reload",)),

@@ -26,14 +26,13 @@ class Talk:
         A run that fails ends nothing here: the person reads why and may try again.
         """
         self._out.print("Ctrl-D leaves.", style="dim")
-        try:
+        with suppress(KeyboardInterrupt):
             for message in _asked():
                 try:
                     self._answer(message)
                 except ChatError as error:
                     self._errors.print(f"Error: {printable(str(error))}", style="red")
-        except KeyboardInterrupt:
-            self._out.print()
+        self._out.print()
         self._farewell()
         return 0
 
@@ -105,7 +104,6 @@ def _asked() -> Iterator[str]:
         try:
             message = input("> ").strip()
         except EOFError:
-            print()  # noqa: T201
             return
         if message:
             yield message

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
-from uuid import UUID
 
 import psycopg
 from langchain_core.messages import BaseMessage
@@ -31,7 +30,6 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
-from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from .database import open_database, share
@@ -42,9 +40,9 @@ from .rows import (
     CHANNEL,
     LEAF_TYPE,
     ConversationGoneError,
+    Step,
     ensure_conversation,
-    insert_messages,
-    point_at_leaf,
+    put_step,
 )
 from .settings import DatabaseSettings
 from .transcript import Row, is_transcript, row_of, storable, title_of
@@ -181,18 +179,21 @@ class TranscriptSaver(AsyncPostgresSaver):
     ) -> RunnableConfig:
         """Store a checkpoint and the messages it adds, in one transaction."""
         configurable = config["configurable"]
-        thread_id, namespace = str(configurable["thread_id"]), configurable["checkpoint_ns"]
+        if configurable["checkpoint_ns"] != "":
+            # A sub-graph's own state, which is no conversation with anybody.
+            return await super().aput(config, checkpoint, metadata, new_versions)
+        thread_id = str(configurable["thread_id"])
         try:
-            await self._put(thread_id, namespace, config, checkpoint, metadata, new_versions)
+            await self._put(thread_id, config, checkpoint, metadata, new_versions)
         except (ConversationGoneError, psycopg.errors.ForeignKeyViolation):
             # Somebody deleted the conversation, with rows that this process believed to be there.
             # The checkpoint at hand is the thread's state all the same: store it whole.
             self._cache.forget(thread_id)
-            await self._put(thread_id, namespace, config, checkpoint, metadata, new_versions)
+            await self._put(thread_id, config, checkpoint, metadata, new_versions)
         return {
             "configurable": {
                 "thread_id": configurable["thread_id"],
-                "checkpoint_ns": namespace,
+                "checkpoint_ns": "",
                 "checkpoint_id": checkpoint["id"],
             }
         }
@@ -200,65 +201,59 @@ class TranscriptSaver(AsyncPostgresSaver):
     async def _put(
         self,
         thread_id: str,
-        namespace: str,
         config: RunnableConfig,
         checkpoint: Checkpoint,
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> None:
+        """A checkpoint of the root graph: everything in one transaction."""
         inline, blobs = _split_values(checkpoint["channel_values"])
-        dumped: list[tuple[Any, ...]] = []
-        written = _Written()
-        title = None
+        written, title = _Written(), None
+        dumped: list[tuple[str, str, str, bytes | None]] = []
         messages = blobs.get(CHANNEL)
-        if namespace == "" and is_transcript(messages):
+        if is_transcript(messages):
             title = title_of(messages)
             if CHANNEL in new_versions:
                 del blobs[CHANNEL]
                 written = self._new_rows(thread_id, messages)
-                version = new_versions[CHANNEL]
-                dumped.append((thread_id, "", CHANNEL, version, LEAF_TYPE, written.leaf))
+                dumped.append((CHANNEL, str(new_versions[CHANNEL]), LEAF_TYPE, written.leaf))
         versions = {k: v for k, v in new_versions.items() if k in blobs}
-        dumped += self._dump_blobs(thread_id, namespace, blobs, versions)
-
-        conversation_id: UUID | None = None
-        async with self._transaction() as cur:
-            if namespace == "":
-                conversation_id = self._cache.thread(thread_id).conversation_id
-                if conversation_id is None:
-                    conversation_id = await ensure_conversation(cur, thread_id, self._owner(config))
-                await insert_messages(cur, conversation_id, written.rows)
-            if dumped:
-                await cur.executemany(self.UPSERT_CHECKPOINT_BLOBS_SQL, dumped)
-            await cur.execute(
-                self.UPSERT_CHECKPOINTS_SQL,
-                (
-                    thread_id,
-                    namespace,
-                    checkpoint["id"],
-                    config["configurable"].get("checkpoint_id"),
-                    Jsonb({**checkpoint, "channel_values": inline}),
-                    Jsonb(get_serializable_checkpoint_metadata(config, metadata)),
-                ),
+        dumped += [
+            (channel, str(version), kind, blob)
+            for _, _, channel, version, kind, blob in self._dump_blobs(
+                thread_id, "", blobs, versions
             )
-            if conversation_id is not None:
-                await point_at_leaf(
-                    cur,
-                    conversation_id,
-                    version=checkpoint["channel_versions"].get(CHANNEL),
-                    title=title,
-                )
-        # Only what has been committed is remembered.
+        ]
+        version = checkpoint["channel_versions"].get(CHANNEL)
+        step = Step(
+            thread_id=thread_id,
+            checkpoint_id=checkpoint["id"],
+            parent_checkpoint_id=config["configurable"].get("checkpoint_id"),
+            checkpoint={**checkpoint, "channel_values": inline},
+            metadata=get_serializable_checkpoint_metadata(config, metadata),
+            blobs=dumped,
+            version=None if version is None else str(version),
+            leaf=written.leaf,
+            title=title,
+        )
+        conversation_id = self._cache.thread(thread_id).conversation_id
         if conversation_id is not None:
-            cached = self._cache.thread(thread_id)
-            cached.conversation_id = conversation_id
-            for row, message in zip(written.rows, written.messages, strict=True):
-                # Read back: what is cached is what is stored, not what a node may have made of the
-                # message while the step was committed.
-                stored = self.serde.loads_typed((row.payload_type, row.payload))
-                cached.add(row.digest, row.parent, stored, len(row.payload))
-                cached.remember(message, row.digest)
-            self._cache.trim(thread_id)
+            async with self._cursor() as cur:
+                await put_step(cur, conversation_id, step, written.rows)
+        else:
+            async with self._transaction() as cur:
+                conversation_id = await ensure_conversation(cur, thread_id, self._owner(config))
+                await put_step(cur, conversation_id, step, written.rows)
+        # Only what has been committed is remembered.
+        cached = self._cache.thread(thread_id)
+        cached.conversation_id = conversation_id
+        for row, message in zip(written.rows, written.messages, strict=True):
+            # Read back: what is cached is what is stored, not what a node may have made of the
+            # message while the step was committed.
+            stored = self.serde.loads_typed((row.payload_type, row.payload))
+            cached.add(row.digest, row.parent, stored, len(row.payload))
+            cached.remember(message, row.digest)
+        self._cache.trim(thread_id)
 
     def _new_rows(self, thread_id: str, messages: list[BaseMessage]) -> "_Written":
         """The rows of a transcript that may not be stored yet: all from the first unknown on."""

@@ -3,7 +3,8 @@
 Every function here runs on a connection, inside a transaction, that the caller owns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -31,29 +32,58 @@ INSERT_CONVERSATION = """
 """
 SELECT_CONVERSATION = "SELECT id FROM conversations WHERE thread_id = %s"
 
+# One statement, so one transaction and one round trip. All of it depends on the conversation's
+# row: where that is gone, nothing is written. The leaf is taken from what the checkpoint points at:
+# the blob of this version of the channel, if there is one from before, else the one written here.
 # The microseconds keep the rows of one step in order for whoever sorts by time.
-INSERT_MESSAGE = """
-    INSERT INTO messages (id, conversation_id, parent_id, digest, role, content, tool_calls,
-                          payload_type, payload, created_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s,
-            clock_timestamp() + %s * interval '1 microsecond')
-    ON CONFLICT (conversation_id, digest) DO NOTHING
-"""
-
-# The leaf is taken from what the checkpoint points at, not from what the caller believes: a step
-# that changed other channels only points at the leaf that it inherited.
-UPDATE_CONVERSATION = """
-    UPDATE conversations SET
-        updated_at = clock_timestamp(),
-        title = coalesce(title, %s),
-        leaf_id = (
-            SELECT m.id FROM checkpoint_blobs b
-            JOIN messages m ON m.conversation_id = conversations.id AND m.digest = b.blob
-            WHERE b.thread_id = conversations.thread_id AND b.checkpoint_ns = ''
-            AND b.channel = %s AND b.version = %s AND b.type = %s
-        )
-    WHERE id = %s
-    RETURNING id
+PUT_CHECKPOINT = """
+    WITH conversation AS (
+        UPDATE conversations SET
+            updated_at = clock_timestamp(),
+            title = coalesce(title, %(title)s),
+            leaf_id = coalesce(
+                (
+                    SELECT m.id FROM checkpoint_blobs b
+                    JOIN messages m ON m.conversation_id = conversations.id AND m.digest = b.blob
+                    WHERE b.thread_id = %(thread_id)s AND b.checkpoint_ns = ''
+                    AND b.channel = %(channel)s AND b.version = %(version)s
+                    AND b.type = %(leaf_type)s
+                ),
+                %(leaf)s
+            )
+        WHERE id = %(conversation_id)s
+        RETURNING id
+    ), message_rows AS (
+        INSERT INTO messages (id, conversation_id, parent_id, digest, role, content, tool_calls,
+                              payload_type, payload, created_at)
+        SELECT row.id, conversation.id, row.parent_id, row.digest, row.role, row.content,
+               row.tool_calls, row.payload_type, row.payload,
+               clock_timestamp() + row.position * interval '1 microsecond'
+        FROM conversation, unnest(
+            %(ids)s::uuid[], %(parent_ids)s::uuid[], %(digests)s::bytea[], %(roles)s::text[],
+            %(contents)s::text[], %(tool_calls)s::jsonb[], %(payload_types)s::text[],
+            %(payloads)s::bytea[]
+        ) WITH ORDINALITY AS row(id, parent_id, digest, role, content, tool_calls, payload_type,
+                                 payload, position)
+        ON CONFLICT (conversation_id, digest) DO NOTHING
+    ), blobs AS (
+        INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+        SELECT %(thread_id)s, '', row.channel, row.version, row.type, row.blob
+        FROM conversation, unnest(
+            %(blob_channels)s::text[], %(blob_versions)s::text[], %(blob_types)s::text[],
+            %(blobs)s::bytea[]
+        ) AS row(channel, version, type, blob)
+        ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
+    ), checkpoint AS (
+        INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id,
+                                 checkpoint, metadata)
+        SELECT %(thread_id)s, '', %(checkpoint_id)s, %(parent_checkpoint_id)s, %(checkpoint)s,
+               %(metadata)s
+        FROM conversation
+        ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
+        DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
+    )
+    SELECT id FROM conversation
 """
 
 SELECT_MESSAGES = """
@@ -81,52 +111,66 @@ async def ensure_conversation(cur: AsyncCursor[DictRow], thread_id: str, subject
     return found
 
 
-async def insert_messages(
-    cur: AsyncCursor[DictRow], conversation_id: UUID, rows: Sequence[Row]
-) -> None:
-    """Write rows, parents before children; a row that is there already is left as it is."""
-    if rows:
-        await cur.executemany(
-            INSERT_MESSAGE,
-            [
-                (
-                    row_id(conversation_id, row.digest),
-                    conversation_id,
-                    None if row.parent is None else row_id(conversation_id, row.parent),
-                    row.digest,
-                    row.role,
-                    row.content,
-                    None if row.tool_calls is None else Jsonb(row.tool_calls),
-                    row.payload_type,
-                    row.payload,
-                    position,
-                )
-                for position, row in enumerate(rows)
-            ],
-        )
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step of the root graph writes beside its messages."""
+
+    thread_id: str
+    checkpoint_id: str
+    parent_checkpoint_id: str | None
+    checkpoint: dict[str, Any]
+    metadata: Mapping[str, Any]
+    #: Channel, version, type and bytes of each value that is stored apart.
+    blobs: Sequence[tuple[str, str, str, bytes | None]]
+    #: Version of the messages channel, whether this step changed it or not.
+    version: str | None
+    #: Last message of the transcript, where this step wrote the channel.
+    leaf: bytes | None
+    #: For a conversation that has no title yet.
+    title: str | None
 
 
-async def point_at_leaf(
-    cur: AsyncCursor[DictRow],
-    conversation_id: UUID,
-    *,
-    version: str | int | float | None,
-    title: str | None,
+async def put_step(
+    cur: AsyncCursor[DictRow], conversation_id: UUID, step: Step, rows: Sequence[Row]
 ) -> None:
-    """Make the leaf that this version of the messages channel names the conversation's leaf.
+    """Write a checkpoint, its blobs and its messages, parents before children, or nothing.
+
+    A message that is there already is left as it is.
 
     Raises:
         ConversationGoneError: there is no such conversation any more.
     """
+
+    def key(digest: bytes | None) -> UUID | None:
+        return None if digest is None else row_id(conversation_id, digest)
+
     await cur.execute(
-        UPDATE_CONVERSATION,
-        (
-            title,
-            CHANNEL,
-            None if version is None else str(version),
-            LEAF_TYPE,
-            conversation_id,
-        ),
+        PUT_CHECKPOINT,
+        {
+            "conversation_id": conversation_id,
+            "thread_id": step.thread_id,
+            "title": step.title,
+            "channel": CHANNEL,
+            "version": step.version,
+            "leaf_type": LEAF_TYPE,
+            "leaf": key(step.leaf),
+            "ids": [key(row.digest) for row in rows],
+            "parent_ids": [key(row.parent) for row in rows],
+            "digests": [row.digest for row in rows],
+            "roles": [row.role for row in rows],
+            "contents": [row.content for row in rows],
+            "tool_calls": [None if r.tool_calls is None else Jsonb(r.tool_calls) for r in rows],
+            "payload_types": [row.payload_type for row in rows],
+            "payloads": [row.payload for row in rows],
+            "blob_channels": [channel for channel, _, _, _ in step.blobs],
+            "blob_versions": [version for _, version, _, _ in step.blobs],
+            "blob_types": [kind for _, _, kind, _ in step.blobs],
+            "blobs": [blob for _, _, _, blob in step.blobs],
+            "checkpoint_id": step.checkpoint_id,
+            "parent_checkpoint_id": step.parent_checkpoint_id,
+            "checkpoint": Jsonb(step.checkpoint),
+            "metadata": Jsonb(step.metadata),
+        },
     )
     if await cur.fetchone() is None:
         raise ConversationGoneError(

@@ -175,6 +175,8 @@ class Terminal:
             stderr=theirs,
             env=environment(TERM="xterm"),
             start_new_session=True,
+            # Whoever runs the tests in the background may have them ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(theirs)
         os.set_blocking(self._ours, False)
