@@ -1,6 +1,7 @@
 """One real Postgres for the whole run; one template database, migrated once and cloned per test."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -34,6 +35,10 @@ def pytest_configure(config: pytest.Config) -> None:
         if ours or name.startswith(("OPENAI_", "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_")):
             del os.environ[name]
     os.environ.pop("DATABASE_URL", None)
+    # A shell makes what it runs in the background deaf to Ctrl-C, and a process passes that on to
+    # those it starts; tests press Ctrl-C.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Nothing that a test says is sent to anybody.
     os.environ["LANGSMITH_TRACING"] = "false"
     os.environ[HOME] = str(make_home(quick_directory()))
