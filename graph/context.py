@@ -1,12 +1,12 @@
 """What may differ from run to run: LangGraph's context, which a client gives with its input."""
 
 from functools import cache
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tzlocal import get_localzone_name
 
 from .settings import AgentSettings
+from .zones import known_zone
 
 
 class Context(BaseModel):
@@ -39,15 +39,7 @@ class Context(BaseModel):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ZoneInfo(value)
-            except (KeyError, ValueError, OSError) as error:
-                raise ValueError(
-                    f"{value!r} is not the name of a time zone; use an IANA name such as "
-                    "Europe/Vienna or UTC"
-                ) from error
-        return value
+        return None if value is None else known_zone(value)
 
 
 def zone_of(context: Context | None, settings: AgentSettings) -> str:

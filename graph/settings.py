@@ -1,7 +1,11 @@
 """What the environment says about the model and the limits of a run."""
 
-from pydantic import Field, SecretStr
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .zones import known_zone
 
 #: The model for whoever has a key and names no model.
 DEFAULT_MODEL = "gpt-4.1-mini"
@@ -20,7 +24,9 @@ class AgentSettings(BaseSettings):
     #: The model of runs that name none; `offline` for the offline model.
     model: str | None = Field(default=None, validation_alias="TASK_AGENT_MODEL")
     #: The zone of runs that name none; the machine's own when unset.
-    time_zone: str | None = Field(default=None, validation_alias="TASK_AGENT_TIME_ZONE")
+    time_zone: Annotated[str | None, AfterValidator(lambda name: name and known_zone(name))] = (
+        Field(default=None, validation_alias="TASK_AGENT_TIME_ZONE")
+    )
     #: Most graph steps in one run: a step calls the model, or runs the tools it asked for.
     step_limit: int = Field(default=50, ge=3, validation_alias="TASK_AGENT_STEP_LIMIT")
     #: Seconds that one answer of the model may take.

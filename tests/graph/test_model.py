@@ -74,6 +74,14 @@ def test_settings_come_from_the_environment_and_hide_the_key(
     assert "sk-secret" not in repr(settings)
 
 
+def test_a_zone_that_does_not_exist_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TASK_AGENT_TIME_ZONE", "Mars/Base")
+    with pytest.raises(ValueError, match="Mars/Base"):
+        AgentSettings()
+
+
 async def test_a_model_is_made_once() -> None:
     source = ConfiguredModels(AgentSettings())
     model = await source.get(None)
