@@ -13,6 +13,7 @@ def known_zone(name: str) -> str:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(
-            f"{name!r} is not the name of a time zone; use an IANA name such as Europe/Vienna or UTC"
+            f"{name!r} is not the name of a time zone; use an IANA name such as Europe/Vienna "
+            "or UTC"
         ) from error
     return name
