@@ -52,6 +52,9 @@ LOCAL_USER = "local"
 
 Owner = Callable[[RunnableConfig], str]
 
+#: Bytes of pending writes that are not decoded on the event loop any more.
+LARGE = 100_000
+
 
 def authenticated_user(config: RunnableConfig) -> str:
     """Whose thread this is, from what the server's authentication put into the config.
@@ -152,6 +155,29 @@ class TranscriptSaver(AsyncPostgresSaver):
                 checkpoint.checkpoint["channel_values"][CHANNEL] = list(messages)
             found.append(checkpoint)
         return found
+
+    async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
+        """A checkpoint as it was put. The plain saver goes to a thread for the pending writes of
+        each, which takes longer than reading the few that there usually are."""
+        writes = value["pending_writes"] or []
+        if sum(len(blob) for _, _, _, blob, _, _ in writes) > LARGE:
+            return await super()._load_checkpoint_tuple(value)
+        place = {"thread_id": value["thread_id"], "checkpoint_ns": value["checkpoint_ns"]}
+        parent = value["parent_checkpoint_id"]
+        stored: Checkpoint = value["checkpoint"]
+        return CheckpointTuple(
+            config={"configurable": {**place, "checkpoint_id": value["checkpoint_id"]}},
+            checkpoint={
+                **stored,
+                "channel_values": {
+                    **(stored.get("channel_values") or {}),
+                    **self._load_blobs(value["channel_values"]),
+                },
+            },
+            metadata=value["metadata"],
+            parent_config={"configurable": {**place, "checkpoint_id": parent}} if parent else None,
+            pending_writes=self._load_writes(writes),
+        )
 
     async def _migrate_sends(self, cur: AsyncCursor[DictRow], values: list[DictRow]) -> None:
         """Checkpoints older than version 4 keep their pending sends with their parent."""
