@@ -45,7 +45,7 @@ from .rows import (
     put_step,
 )
 from .settings import DatabaseSettings
-from .transcript import Row, is_transcript, row_of, storable, title_of
+from .transcript import Row, digest_of, is_transcript, row_of, storable, title_of
 
 #: The owner of threads where there is no authentication.
 LOCAL_USER = "local"
@@ -283,23 +283,30 @@ class TranscriptSaver(AsyncPostgresSaver):
 
     def _new_rows(self, thread_id: str, messages: list[BaseMessage]) -> "_Written":
         """The rows of a transcript that may not be stored yet: all from the first unknown on."""
-        digests = self._cache.thread(thread_id).recognise(messages)
-        written = _Written()
-        written.leaf = digests[-1] if digests else None
-        written.messages = messages[len(digests) :]
+        cached = self._cache.thread(thread_id)
+        digests = cached.recognise(messages)
+        written = _Written(leaf=digests[-1] if digests else None)
         now = datetime.now(UTC)
         for position in range(len(digests), len(messages)):
-            payload_type, payload = self.serde.dumps_typed(messages[position])
-            row = row_of(
-                messages,
-                position,
-                parent=written.leaf,
-                payload_type=payload_type,
-                payload=payload,
-                now=now,
-            )
-            written.rows.append(row)
-            written.leaf = row.digest
+            message = messages[position]
+            payload_type, payload = self.serde.dumps_typed(message)
+            digest = digest_of(written.leaf, payload)
+            if digest in cached:
+                # Another object than before, but the same message in the same place.
+                cached.remember(message, digest)
+            else:
+                written.messages.append(message)
+                written.rows.append(
+                    row_of(
+                        messages,
+                        position,
+                        parent=written.leaf,
+                        payload_type=payload_type,
+                        payload=payload,
+                        now=now,
+                    )
+                )
+            written.leaf = digest
         return written
 
     # Deleting

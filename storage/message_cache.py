@@ -13,9 +13,10 @@ import copy
 import gc
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,10 @@ PURGE_STEP = 1_000
 
 _ATOMIC = frozenset({str, int, float, bool, bytes, type(None)})
 _set = object.__setattr__
+_new: Callable[[type[BaseMessage]], BaseMessage] = object.__new__
+
+#: Names of fields, and functions that make copies of their values.
+Mutable = tuple[tuple[str, Callable[[], Any]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +42,8 @@ class Node:
     message: BaseMessage
     parent: bytes | None
     size: int
-    #: The fields whose values could be changed in place, and so have to be copied.
-    mutable: tuple[str, ...]
+    #: The fields whose values could be changed in place, each with what makes a copy.
+    mutable: Mutable
 
 
 class CachedThread:
@@ -59,12 +64,13 @@ class CachedThread:
     def add(self, digest: bytes, parent: bytes | None, message: BaseMessage, size: int) -> Node:
         """Keep a stored message, which from now on belongs to the cache."""
         if (node := self._nodes.get(digest)) is None:
-            mutable = tuple(
-                name for name, value in message.__dict__.items() if type(value) not in _ATOMIC
-            )
-            node = self._nodes[digest] = Node(message, parent, size + OVERHEAD, mutable)
+            node = Node(message, parent, size + OVERHEAD, mutable_fields(message))
+            self._nodes[digest] = node
             self.size += node.size
         return node
+
+    def __contains__(self, digest: bytes) -> bool:
+        return digest in self._nodes
 
     def path(self, leaf: bytes) -> list[tuple[bytes, Node]] | None:
         """Root to leaf, or none where a message on the way is not in the cache."""
@@ -173,16 +179,23 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def copy_message(message: BaseMessage, mutable: Iterable[str]) -> BaseMessage:
-    """A deep copy, in a fraction of the time of `model_copy(deep=True)`.
+def mutable_fields(message: BaseMessage) -> Mutable:
+    """What `copy_message` needs to know of a message; looked up once for many copies."""
+    fields: list[tuple[str, Callable[[], Any]]] = []
+    for name, value in message.__dict__.items():
+        if type(value) in (dict, list) and not value:
+            fields.append((name, type(value)))
+        elif type(value) not in _ATOMIC:
+            fields.append((name, partial(_copy_value, value)))
+    return tuple(fields)
 
-    `mutable` names the fields whose values have to be copied.
-    """
-    kind = type(message)
-    twin = kind.__new__(kind)
+
+def copy_message(message: BaseMessage, mutable: Mutable) -> BaseMessage:
+    """A deep copy, in a fraction of the time of `model_copy(deep=True)`."""
+    twin = _new(type(message))
     fields = message.__dict__.copy()
-    for name in mutable:
-        fields[name] = _copy_value(fields[name])
+    for name, copied in mutable:
+        fields[name] = copied()
     _set(twin, "__dict__", fields)
     # Shared: it only says which fields were given, and is no part of the message.
     _set(twin, "__pydantic_fields_set__", message.__pydantic_fields_set__)

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from pydantic import Field, PrivateAttr
 
-from storage.message_cache import OVERHEAD, CachedThread, MessageCache, copy_message
+from storage.message_cache import (
+    OVERHEAD,
+    CachedThread,
+    MessageCache,
+    copy_message,
+    mutable_fields,
+)
 
 
 def digest(number: int) -> bytes:
@@ -37,7 +43,7 @@ def test_what_was_handed_out_is_recognised_up_to_the_first_new_message() -> None
 def test_an_equal_message_that_is_another_object_is_not_recognised() -> None:
     thread = CachedThread()
     messages = conversation(3, thread)
-    messages[1] = copy_message(messages[1], ["additional_kwargs"])
+    messages[1] = copy_message(messages[1], mutable_fields(messages[1]))
     assert thread.recognise(messages) == [digest(0)]
 
 
@@ -146,7 +152,7 @@ class Custom(HumanMessage):
     ],
 )
 def test_a_copy_is_equal_and_shares_nothing_that_can_change(message: BaseMessage) -> None:
-    twin = copy_message(message, list(message.__dict__))
+    twin = copy_message(message, mutable_fields(message))
     assert twin == message
     assert type(twin) is type(message)
     assert twin.model_dump() == message.model_dump()
