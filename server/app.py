@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from storage.database import shared_database
 
-from .middleware import ClosedRoutes
+from .middleware import ClosedRoutes, KnownPages, OneDeletionAtATime
 from .registry import restore_threads
 from .settings import ServerSettings
 
@@ -63,12 +63,14 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
     await task_tools.aclose()
 
 
+ORIGINS = [STUDIO, *ServerSettings().origins]
+
 app = Starlette(
     routes=[Route("/health", health, methods=["GET"], name="health")],
     middleware=[
         Middleware(
             CORSMiddleware,
-            allow_origins=[STUDIO, *ServerSettings().origins],
+            allow_origins=ORIGINS,
             allow_origin_regex=LOCAL_PAGES,
             # Studio, a public page, asks a browser to reach a private address: without this the
             # preflight is answered with 400.
@@ -77,7 +79,9 @@ app = Starlette(
             allow_headers=["*"],
             expose_headers=["content-location", "x-pagination-total", "x-pagination-next"],
         ),
+        Middleware(KnownPages, origins=ORIGINS, pattern=LOCAL_PAGES),
         Middleware(ClosedRoutes),
+        Middleware(OneDeletionAtATime),
     ],
     lifespan=lifespan,
 )

@@ -7,8 +7,8 @@ together, so they can't disagree. `docs/design.md` explains the tree.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -32,10 +32,18 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from .copying import copy_thread
 from .database import open_database, share
 from .deleting import delete_runs, delete_threads
+from .errors import DatabaseFailedError
 from .message_cache import MessageCache
-from .reading import TranscriptError, leaf_of, read_transcripts, take_leaf
+from .reading import (
+    TranscriptError,
+    leaf_of,
+    read_message,
+    read_transcripts,
+    take_leaf,
+)
 from .rows import (
     CHANNEL,
     LEAF_TYPE,
@@ -129,6 +137,14 @@ class TranscriptSaver(AsyncPostgresSaver):
 
     async def _select(self, where: str, args: Sequence[Any]) -> list[CheckpointTuple]:
         """Checkpoints with their transcripts, the connection given back before anyone uses them."""
+        try:
+            return await self._select_once(where, args)
+        except TranscriptError:
+            # The thread may have been deleted between the reading of the two. Then it is gone now;
+            # what is damaged is damaged still.
+            return await self._select_once(where, args)
+
+    async def _select_once(self, where: str, args: Sequence[Any]) -> list[CheckpointTuple]:
         async with self._cursor() as cur:
             await cur.execute(self.SELECT_SQL + where, args, binary=True)
             values = await cur.fetchall()
@@ -215,7 +231,8 @@ class TranscriptSaver(AsyncPostgresSaver):
             # Somebody deleted the conversation, with rows that this process believed to be there.
             # The checkpoint at hand is the thread's state all the same: store it whole.
             self._cache.forget(thread_id)
-            await self._put(thread_id, config, checkpoint, metadata, new_versions)
+            everything = checkpoint["channel_versions"]
+            await self._put(thread_id, config, checkpoint, metadata, everything)
         return {
             "configurable": {
                 "thread_id": configurable["thread_id"],
@@ -237,12 +254,14 @@ class TranscriptSaver(AsyncPostgresSaver):
         written, title = _Written(), None
         dumped: list[tuple[str, str, str, bytes | None]] = []
         messages = blobs.get(CHANNEL)
+        version = checkpoint["channel_versions"].get(CHANNEL)
         if is_transcript(messages):
             title = title_of(messages)
-            if CHANNEL in new_versions:
+            # A thread that the plain saver wrote has no rows yet.
+            if CHANNEL in new_versions or self._cache.thread(thread_id).is_empty:
                 del blobs[CHANNEL]
                 written = self._new_rows(thread_id, messages)
-                dumped.append((CHANNEL, str(new_versions[CHANNEL]), LEAF_TYPE, written.leaf))
+                dumped.append((CHANNEL, str(version), LEAF_TYPE, written.leaf))
         versions = {k: v for k, v in new_versions.items() if k in blobs}
         dumped += [
             (channel, str(version), kind, blob)
@@ -250,7 +269,6 @@ class TranscriptSaver(AsyncPostgresSaver):
                 thread_id, "", blobs, versions
             )
         ]
-        version = checkpoint["channel_versions"].get(CHANNEL)
         step = Step(
             thread_id=thread_id,
             checkpoint_id=checkpoint["id"],
@@ -273,10 +291,9 @@ class TranscriptSaver(AsyncPostgresSaver):
         # Only what has been committed is remembered.
         cached = self._cache.thread(thread_id)
         cached.conversation_id = conversation_id
-        for row, message in zip(written.rows, written.messages, strict=True):
-            # Read back: what is cached is what is stored, not what a node may have made of the
-            # message while the step was committed.
-            stored = self.serde.loads_typed((row.payload_type, row.payload))
+        for row, message, stored in zip(
+            written.rows, written.messages, written.stored, strict=True
+        ):
             cached.add(row.digest, row.parent, stored, len(row.payload))
             cached.remember(message, row.digest)
         self._cache.trim(thread_id)
@@ -296,6 +313,7 @@ class TranscriptSaver(AsyncPostgresSaver):
                 cached.remember(message, digest)
             else:
                 written.messages.append(message)
+                written.stored.append(read_message(self.serde, payload_type, payload))
                 written.rows.append(
                     row_of(
                         messages,
@@ -326,6 +344,11 @@ class TranscriptSaver(AsyncPostgresSaver):
         for name in names:
             self._cache.forget(name)
 
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy a thread whole: conversation, tree and checkpoints, in one transaction."""
+        async with self._transaction() as cur:
+            await copy_thread(cur, str(source_thread_id), str(target_thread_id))
+
     async def adelete_for_runs(self, run_ids: Iterable[str]) -> None:
         """Take runs back: their checkpoints go, and conversations show what was before them."""
         async with self._transaction() as cur:
@@ -336,13 +359,14 @@ class TranscriptSaver(AsyncPostgresSaver):
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncCursor[DictRow]]:
         """All or nothing, with the statements sent together where nothing is read back."""
-        async with (
-            self.conn.connection() as connection,
-            connection.pipeline(),
-            connection.transaction(),
-            connection.cursor(binary=True, row_factory=dict_row) as cur,
-        ):
-            yield cur
+        with _explained():
+            async with (
+                self.conn.connection() as connection,
+                connection.pipeline(),
+                connection.transaction(),
+                connection.cursor(binary=True, row_factory=dict_row) as cur,
+            ):
+                yield cur
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
@@ -352,11 +376,29 @@ class TranscriptSaver(AsyncPostgresSaver):
             async with self._transaction() as cur:
                 yield cur
             return
-        async with (
-            self.conn.connection() as connection,
-            connection.cursor(binary=True, row_factory=dict_row) as cur,
-        ):
-            yield cur
+        with _explained():
+            async with (
+                self.conn.connection() as connection,
+                connection.cursor(binary=True, row_factory=dict_row) as cur,
+            ):
+                yield cur
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Tell what can be done where the database fails for a reason outside of this process.
+
+    Raises:
+        DatabaseFailedError: no disk space, no connection, no answer in time.
+    """
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise DatabaseFailedError(
+            f"the database failed: {type(error).__name__}: {str(error).strip()}. Nothing was "
+            "half-written. See that the server runs and has disk space, then send the message "
+            "again, or resume the run."
+        ) from error
 
 
 @dataclass
@@ -364,8 +406,10 @@ class _Written:
     """The part of a transcript that a step writes."""
 
     rows: list[Row] = field(default_factory=list)
-    #: The objects that the rows were made from.
+    #: The objects that the rows were made from, and what will be read of them: what is cached is
+    #: what is stored, not what a node may make of a message while the step is committed.
     messages: list[BaseMessage] = field(default_factory=list)
+    stored: list[BaseMessage] = field(default_factory=list)
     #: The last row of the whole transcript, written now or before.
     leaf: bytes | None = None
 

@@ -1,4 +1,8 @@
-"""Deleting what runs and threads have written, each in one transaction of the caller's."""
+"""Deleting what runs and threads have written, each in one transaction of the caller's.
+
+Both lock the conversations first. So they wait for each other, and for a step that is being
+written, instead of running into each other half-way.
+"""
 
 from collections.abc import Sequence
 
@@ -6,20 +10,21 @@ from langgraph.checkpoint.postgres.base import PRUNE_DELETE_THREADS_SQL
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
-from .rows import CHANNEL, LEAF_TYPE
+from .rows import CHANNEL, LEAF_TYPE, LOCK_CONVERSATIONS
 
 DELETE_CONVERSATIONS = "DELETE FROM conversations WHERE thread_id = ANY(%s)"
 
+SELECT_THREADS_OF_RUNS = """
+    SELECT DISTINCT thread_id FROM checkpoints WHERE metadata ->> 'run_id' = ANY(%s)
+"""
 DELETE_RUNS = """
     WITH gone AS (
-        DELETE FROM checkpoints WHERE metadata ->> 'run_id' = ANY(%s)
+        DELETE FROM checkpoints WHERE thread_id = ANY(%s) AND metadata ->> 'run_id' = ANY(%s)
         RETURNING thread_id, checkpoint_ns, checkpoint_id
-    ), writes AS (
-        DELETE FROM checkpoint_writes w USING gone
-        WHERE w.thread_id = gone.thread_id AND w.checkpoint_ns = gone.checkpoint_ns
-        AND w.checkpoint_id = gone.checkpoint_id
     )
-    SELECT DISTINCT thread_id FROM gone
+    DELETE FROM checkpoint_writes w USING gone
+    WHERE w.thread_id = gone.thread_id AND w.checkpoint_ns = gone.checkpoint_ns
+    AND w.checkpoint_id = gone.checkpoint_id
 """
 
 # What only the deleted checkpoints used.
@@ -31,27 +36,32 @@ DELETE_UNUSED_BLOBS = """
     )
 """
 
-# The conversation shows what the latest checkpoint that is left shows.
+# The conversation shows what the latest checkpoint that is left shows. Where none is left, nothing
+# has been said, and there is nothing to take a title from.
 MOVE_LEAVES_BACK = """
     UPDATE conversations SET
         updated_at = clock_timestamp(),
+        title = CASE WHEN latest.checkpoint_id IS NULL THEN NULL ELSE title END,
+        leaf_checkpoint_id = latest.checkpoint_id,
         leaf_id = (
-            SELECT m.id FROM (
-                SELECT checkpoint -> 'channel_versions' ->> %s AS version FROM checkpoints
-                WHERE thread_id = conversations.thread_id AND checkpoint_ns = ''
-                ORDER BY checkpoint_id DESC LIMIT 1
-            ) latest
-            JOIN checkpoint_blobs b ON b.thread_id = conversations.thread_id
-                AND b.checkpoint_ns = '' AND b.channel = %s AND b.version = latest.version
-                AND b.type = %s
+            SELECT m.id FROM checkpoint_blobs b
             JOIN messages m ON m.conversation_id = conversations.id AND m.digest = b.blob
+            WHERE b.thread_id = conversations.thread_id AND b.checkpoint_ns = ''
+            AND b.channel = %s AND b.version = latest.version AND b.type = %s
         )
-    WHERE thread_id = ANY(%s)
+    FROM unnest(%s::text[]) AS thread(id)
+    LEFT JOIN LATERAL (
+        SELECT checkpoint_id, checkpoint -> 'channel_versions' ->> %s AS version
+        FROM checkpoints WHERE thread_id = thread.id AND checkpoint_ns = ''
+        ORDER BY checkpoint_id DESC LIMIT 1
+    ) AS latest ON true
+    WHERE conversations.thread_id = thread.id
 """
 
 
 async def delete_threads(cur: AsyncCursor[DictRow], thread_ids: Sequence[str]) -> None:
     """Delete threads: conversations, with their messages, and checkpoints."""
+    await cur.execute(LOCK_CONVERSATIONS, (thread_ids,))
     await cur.execute(DELETE_CONVERSATIONS, (thread_ids,))
     for statement in PRUNE_DELETE_THREADS_SQL:
         await cur.execute(statement, (thread_ids,))
@@ -62,8 +72,10 @@ async def delete_runs(cur: AsyncCursor[DictRow], run_ids: Sequence[str]) -> None
 
     The messages stay in the tree, on a branch that no checkpoint points at.
     """
-    await cur.execute(DELETE_RUNS, (run_ids,))
+    await cur.execute(SELECT_THREADS_OF_RUNS, (run_ids,))
     threads = [row["thread_id"] for row in await cur.fetchall()]
     if threads:
+        await cur.execute(LOCK_CONVERSATIONS, (threads,))
+        await cur.execute(DELETE_RUNS, (threads, run_ids))
         await cur.execute(DELETE_UNUSED_BLOBS, (threads,))
-        await cur.execute(MOVE_LEAVES_BACK, (CHANNEL, CHANNEL, LEAF_TYPE, threads))
+        await cur.execute(MOVE_LEAVES_BACK, (CHANNEL, LEAF_TYPE, threads, CHANNEL))

@@ -3,3 +3,10 @@
 
 class StorageError(Exception):
     """Something about the database or what is stored in it is not as it has to be."""
+
+
+class DatabaseFailedError(StorageError, RuntimeError):
+    """The database could not do what was asked of it just now: no space, no connection, too busy.
+
+    A RuntimeError too, because LangGraph's server passes the text of no other errors on to clients.
+    """

@@ -69,6 +69,11 @@ class CachedThread:
             self.size += node.size
         return node
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no message of the thread is known."""
+        return not self._nodes
+
     def __contains__(self, digest: bytes) -> bool:
         return digest in self._nodes
 

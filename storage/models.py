@@ -70,6 +70,8 @@ class Conversation(SQLModel, table=True):
             Uuid, ForeignKey("messages.id", name="fk_conversations_leaf_id", use_alter=True)
         ),
     )
+    #: The checkpoint that `leaf_id` is taken from: the latest of the thread's root graph.
+    leaf_checkpoint_id: str | None = Field(default=None, sa_column=Column(Text))
     created_at: datetime | None = Field(default=None, sa_column=timestamp_column())
     updated_at: datetime | None = Field(default=None, sa_column=timestamp_column())
 

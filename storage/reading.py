@@ -22,6 +22,10 @@ class TranscriptError(StorageError):
     has changed or deleted its rows."""
 
 
+class UnreadableMessageError(StorageError, TypeError):
+    """A message of a class that the serialiser refuses to restore."""
+
+
 def leaf_of(value: DictRow) -> bytes | None:
     """The digest that a selected checkpoint holds in the place of its messages."""
     for channel, kind, blob in value["channel_values"] or ():
@@ -128,5 +132,27 @@ def _read_node(
             f"message {row['id']} of thread {thread_id!r} is not what was stored: its digest does "
             "not match its payload and its parent. Restore the row from a backup."
         )
-    message = serde.loads_typed((row["payload_type"], payload))
+    message = read_message(serde, row["payload_type"], payload)
     return cached.add(digest, parent, message, len(payload))
+
+
+def read_message(serde: SerializerProtocol, payload_type: str, payload: bytes) -> BaseMessage:
+    """The message that a payload holds.
+
+    Raises:
+        UnreadableMessageError: the serialiser makes something else of it.
+    """
+    message = serde.loads_typed((payload_type, payload))
+    if not isinstance(message, BaseMessage):
+        raise UnreadableMessageError(
+            f"the serialiser can't make a message of {_shown(payload)}: it restores LangChain's "
+            "own "
+            "classes, and others only if they are named to it. Use one of LangChain's, or give "
+            "the checkpointer a serialiser with the class in its `allowed_msgpack_modules`."
+        )
+    return message
+
+
+def _shown(payload: bytes) -> str:
+    """The beginning of a payload, which holds the name of the class."""
+    return repr(payload[:120].decode(errors="replace"))

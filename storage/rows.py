@@ -22,6 +22,10 @@ CHANNEL = "messages"
 #: the leaf.
 LEAF_TYPE = "transcript"
 
+LOCK_CONVERSATIONS = """
+    SELECT id FROM conversations WHERE thread_id = ANY(%s) ORDER BY thread_id FOR UPDATE
+"""
+
 INSERT_USER = """
     INSERT INTO users (id, subject) VALUES (%s, %s) ON CONFLICT (subject) DO NOTHING
 """
@@ -35,22 +39,30 @@ SELECT_CONVERSATION = "SELECT id FROM conversations WHERE thread_id = %s"
 # One statement, so one transaction and one round trip. All of it depends on the conversation's
 # row: where that is gone, nothing is written. The leaf is taken from what the checkpoint points at:
 # the blob of this version of the channel, if there is one from before, else the one written here.
+# Another process may have stored a later checkpoint already; then that one's leaf stays. (It is
+# noted in the row itself, since a row that was waited for is seen as it is now, and other tables as
+# they were when the statement began.)
 # The microseconds keep the rows of one step in order for whoever sorts by time.
 PUT_CHECKPOINT = """
     WITH conversation AS (
         UPDATE conversations SET
             updated_at = clock_timestamp(),
             title = coalesce(title, %(title)s),
-            leaf_id = coalesce(
-                (
-                    SELECT m.id FROM checkpoint_blobs b
-                    JOIN messages m ON m.conversation_id = conversations.id AND m.digest = b.blob
-                    WHERE b.thread_id = %(thread_id)s AND b.checkpoint_ns = ''
-                    AND b.channel = %(channel)s AND b.version = %(version)s
-                    AND b.type = %(leaf_type)s
-                ),
-                %(leaf)s
-            )
+            leaf_id = CASE
+                WHEN leaf_checkpoint_id > %(checkpoint_id)s THEN leaf_id
+                ELSE coalesce(
+                    (
+                        SELECT m.id FROM checkpoint_blobs b
+                        JOIN messages m
+                            ON m.conversation_id = conversations.id AND m.digest = b.blob
+                        WHERE b.thread_id = %(thread_id)s AND b.checkpoint_ns = ''
+                        AND b.channel = %(channel)s AND b.version = %(version)s
+                        AND b.type = %(leaf_type)s
+                    ),
+                    %(leaf)s
+                )
+            END,
+            leaf_checkpoint_id = greatest(leaf_checkpoint_id, %(checkpoint_id)s)
         WHERE id = %(conversation_id)s
         RETURNING id
     ), message_rows AS (

@@ -123,12 +123,17 @@ def storable(text: str) -> str:
 
 def _calls_asked_for(message: AIMessage) -> list[dict[str, Any]]:
     valid = [
-        {"id": call["id"], "tool": call["name"], "arguments": call["args"]}
+        {"id": call.get("id"), "tool": call.get("name"), "arguments": call.get("args")}
         for call in message.tool_calls
     ]
     # What the model wrote but nobody could read is part of what was said.
     invalid = [
-        {"id": call["id"], "tool": call["name"], "arguments": call["args"], "error": call["error"]}
+        {
+            "id": call.get("id"),
+            "tool": call.get("name"),
+            "arguments": call.get("args"),
+            "error": call.get("error"),
+        }
         for call in message.invalid_tool_calls
     ]
     return valid + invalid

@@ -48,6 +48,7 @@ sa.Table(
     sa.Column(
         "leaf_id", sa.ForeignKey("messages.id", name="fk_conversations_leaf_id", use_alter=True)
     ),
+    sa.Column("leaf_checkpoint_id", sa.Text),
     time_of_write("created_at"),
     time_of_write("updated_at"),
     sa.UniqueConstraint("thread_id", name="uq_conversations_thread_id"),

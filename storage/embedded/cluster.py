@@ -146,7 +146,8 @@ def _answers(family: socket.AddressFamily, address: str | tuple[str, int]) -> bo
         probe.settimeout(1)
         try:
             probe.connect(address)
-        except OSError:
+        except (OSError, OverflowError):
+            # Also where a damaged file names no possible port.
             return False
         return True
 

@@ -190,7 +190,9 @@ def _ask(home: Home) -> str:
         raise _NoAnswerError("its keeper hasn't told where it is")
     maintenance = _uri(running.socket_directory, "postgres")
     try:
-        with psycopg.connect(maintenance, connect_timeout=10, autocommit=True) as connection:
+        with psycopg.connect(
+            maintenance, connect_timeout=10, options="", autocommit=True
+        ) as connection:
             _ensure_database(connection)
     except psycopg.OperationalError as error:
         raise _NoAnswerError(str(error).strip()) from error

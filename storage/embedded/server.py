@@ -86,6 +86,7 @@ def start(home: Home, programs: Path, account: Account, server_lock: int, log: i
     """
     _write_access_rules(home, account)
     directory = _socket_directory(home, account)
+    _clear_stale_sockets(Path(directory))
     settings = _SETTINGS | {
         # A list of directories, hence the quotes.
         "unix_socket_directories": '"' + directory.replace('"', '""') + '"',
@@ -125,6 +126,16 @@ def clear_socket_directory(home: Home) -> None:
         with contextlib.suppress(OSError):
             home.sockets.readlink().rmdir()
         home.sockets.unlink()
+
+
+def _clear_stale_sockets(directory: Path) -> None:
+    """Remove what a killed server has left of its socket.
+
+    Whoever starts a server holds its lock, so there is none. PostgreSQL itself takes the lock file
+    for a running server's when the process number in it is another process's of the same user.
+    """
+    for stale in directory.glob(".s.PGSQL.*"):
+        stale.unlink(missing_ok=True)
 
 
 def _write_access_rules(home: Home, account: Account) -> None:

@@ -1,5 +1,6 @@
 """A real `langgraph dev`, driven by the LangGraph SDK: turns, restarts, and what nobody may do."""
 
+import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,7 @@ async def test_a_running_server(served: Served, database_url: str) -> None:
         await an_edited_state_shows_in_the_rows(client, database_url)
         await a_deleted_run_leaves_no_trace_in_the_state(client, database_url)
         await a_deleted_thread_leaves_no_row(client, database_url)
+        await threads_deleted_at_once_are_the_ones_asked_for(client)
         await a_client_cannot_be_somebody_else(client, database_url)
         await bad_input_gets_a_clear_error_and_loses_nothing(client, database_url)
         await what_studio_shows_reads_well(client)
@@ -191,6 +193,16 @@ async def a_deleted_thread_leaves_no_row(client: LangGraphClient, database_url: 
         assert select(database_url, query, thread_id) == []
 
 
+async def threads_deleted_at_once_are_the_ones_asked_for(client: LangGraphClient) -> None:
+    threads = [(await client.threads.create())["thread_id"] for _ in range(12)]
+    await asyncio.gather(*(turn(client, thread, "what can you do?") for thread in threads))
+    await asyncio.gather(*(client.threads.delete(thread) for thread in threads[::2]))
+    listed = {thread["thread_id"] for thread in await client.threads.search(limit=100)}
+    assert listed.isdisjoint(threads[::2])
+    assert listed.issuperset(threads[1::2])
+    await client.threads.copy(threads[1])
+
+
 async def a_client_cannot_be_somebody_else(client: LangGraphClient, database_url: str) -> None:
     forged: list[dict[str, Any]] = [
         {"config": {"configurable": {"langgraph_auth_user_id": "mallory"}}},
@@ -258,8 +270,19 @@ def studio_may_ask_and_other_pages_may_not(served: Served) -> None:
         assert allowed.headers["access-control-allow-origin"] == origin
         assert allowed.headers["access-control-allow-private-network"] == "true"
     assert preflight("https://elsewhere.example").status_code == httpx.codes.BAD_REQUEST
-    plain = httpx.get(f"{served.url}/ok", headers={"Origin": "https://elsewhere.example"})
-    assert "access-control-allow-origin" not in plain.headers
+    # A page may send what needs no preflight, and change tasks without reading the answer.
+    for headers in (
+        {"Origin": "https://elsewhere.example", "Content-Type": "text/plain"},
+        {"Origin": "null", "Content-Type": "text/plain"},
+        {"Host": "elsewhere.example", "Content-Type": "text/plain"},
+    ):
+        sent = httpx.post(
+            f"{served.url}/runs/wait",
+            headers=headers,
+            content='{"assistant_id": "task_agent", "input": {"messages": []}}',
+        )
+        assert sent.status_code == httpx.codes.FORBIDDEN
+        assert "access-control-allow-origin" not in sent.headers
 
 
 async def what_studio_shows_reads_well(client: LangGraphClient) -> None:

@@ -14,12 +14,15 @@ from langchain_core.messages import (
 )
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages
 from typing_extensions import TypedDict
 
 from storage.checkpointer import LOCAL_USER, TranscriptError, TranscriptSaver
 from storage.database import Database
+from storage.errors import DatabaseFailedError
+from storage.reading import UnreadableMessageError
 from tests.storage.support import (
     TABLES,
     active_branch,
@@ -562,3 +565,192 @@ async def test_a_process_that_wrote_a_message_reads_what_another_one_reads(
     await say(graph, "t", "hello again")
     assert await count(database, "messages") == 4
     await assert_rows_are_the_state(database, graph, "t")
+
+
+# Copies
+
+
+async def test_a_copy_has_a_tree_and_runs_of_its_own(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    graph = chat_graph(saver)
+    await say(graph, "t", "one", config_run="0b5e3a3e-0000-0000-0000-000000000001")
+    old = await graph.aget_state(on("t"))
+    await say(graph, "t", "two", config_run="0b5e3a3e-0000-0000-0000-000000000002")
+    await graph.ainvoke({"messages": [("user", "zwei")]}, old.config)
+    await saver.acopy_thread("t", "copy")
+    source, copy = await graph.aget_state(on("t")), await graph.aget_state(on("copy"))
+    assert (copy.values, copy.next) == (source.values, source.next)
+    assert await count(database, "messages") == 24
+    await assert_rows_are_the_state(database, graph, "copy")
+    history = [state.values async for state in graph.aget_state_history(on("t"))]
+    assert [state.values async for state in graph.aget_state_history(on("copy"))] == history
+    await saver.adelete_for_runs(["0b5e3a3e-0000-0000-0000-000000000002"])
+    assert [state.values async for state in graph.aget_state_history(on("copy"))] == history
+    await saver.adelete_thread("t")
+    assert (await graph.aget_state(on("copy"))).values == source.values
+    await say(graph, "copy", "three")
+    await assert_rows_are_the_state(database, graph, "copy")
+    assert await fetch(database, "SELECT title FROM conversations") == [{"title": "one"}]
+
+
+# Two processes on one thread
+
+
+async def test_a_later_checkpoint_of_another_process_keeps_its_leaf(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    await say(chat_graph(saver), "t", "one")
+    earlier = await saver.aget_tuple(on("t"))
+    assert earlier is not None
+    await say(chat_graph(another_process(database)), "t", "two")
+    # A step that began before those of the other process, and is stored after them.
+    versions = {**earlier.checkpoint["channel_versions"], "messages": f"{9:032}.5"}
+    late = earlier.checkpoint.copy()
+    late["id"] = earlier.checkpoint["id"][:-1] + "f"
+    late["channel_versions"] = versions
+    messages = [*earlier.checkpoint["channel_values"]["messages"], AIMessage("late")]
+    late["channel_values"] = {"messages": messages}
+    await saver.aput(earlier.config, late, earlier.metadata, {"messages": versions["messages"]})
+    await assert_rows_are_the_state(database, chat_graph(another_process(database)), "t")
+    assert len(await active_branch(database, "t")) == 8
+
+
+async def test_two_processes_at_once_on_one_thread_leave_the_leaf_of_the_latest_checkpoint(
+    database: Database,
+) -> None:
+    for attempt in range(5):
+        thread_id = f"t{attempt}"
+        graphs = [chat_graph(another_process(database)) for _ in range(2)]
+        await say(graphs[0], thread_id, "first")
+        await asyncio.gather(*(say(graph, thread_id, f"from {graph!r}") for graph in graphs * 2))
+        await assert_rows_are_the_state(database, graphs[0], thread_id)
+
+
+async def test_reading_a_thread_while_it_is_deleted_finds_it_or_finds_nothing(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    done = asyncio.Event()
+
+    async def read() -> None:
+        while not done.is_set():
+            checkpoint = await another_process(database).aget_tuple(on("t"))
+            assert checkpoint is None or checkpoint.checkpoint["channel_values"]
+
+    readers = [asyncio.create_task(read()) for _ in range(3)]
+    for number in range(15):
+        await say(chat_graph(saver), "t", f"turn {number}", durability="exit")
+        await saver.adelete_thread("t")
+    done.set()
+    await asyncio.gather(*readers)
+
+
+async def test_deleting_runs_and_their_thread_at_once_is_no_deadlock(database: Database) -> None:
+    saver = TranscriptSaver(database.pool)
+    for number in range(10):
+        await say(chat_graph(saver), "t", "one", config_run=f"run {number}")
+        await asyncio.gather(
+            another_process(database).adelete_thread("t"),
+            another_process(database).adelete_for_runs([f"run {number}"]),
+        )
+        assert await count(database, "checkpoints") == 0
+
+
+# Steps without messages
+
+
+def noting_graph(saver: Any, note: Any) -> Any:
+    """A graph whose run writes a channel beside the messages, and no message."""
+
+    class Noted(MessagesState):
+        notes: Annotated[list[str], operator.add]
+
+    builder = StateGraph(Noted)
+    builder.add_node("note", note)
+    builder.add_edge(START, "note")
+    return builder.compile(checkpointer=saver)
+
+
+async def test_a_thread_of_the_plain_saver_gets_its_rows_with_its_first_step_of_any_kind(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    await say(chat_graph(AsyncPostgresSaver(database.pool)), "t", "one")
+    graph = noting_graph(saver, lambda state: {"notes": ["seen"]})
+    await graph.aupdate_state(on("t"), {"notes": ["from outside"]}, as_node="note")
+    assert len(await active_branch(database, "t")) == 4
+    await assert_rows_are_the_state(database, graph, "t")
+
+
+async def test_a_deletion_under_a_step_without_messages_loses_none(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    async def interfere(state: Any) -> dict[str, Any]:
+        await another_process(database).adelete_thread("t")
+        return {"notes": ["deleted under me"]}
+
+    graph = noting_graph(saver, interfere)
+    await say(graph, "t", "one", durability="sync")
+    assert texts((await graph.aget_state(on("t"))).values["messages"]) == ["one"]
+    await assert_rows_are_the_state(database, graph, "t")
+
+
+# Messages of somebody else's
+
+
+class Shouted(HumanMessage):
+    """A message class that the serialiser has not been told of."""
+
+
+async def test_a_message_that_could_not_be_read_back_is_refused_and_the_thread_goes_on(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    def shout(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [Shouted(content="hey")]}
+
+    graph = chat_graph(saver, shout)
+    await say(chat_graph(saver), "t", "one")
+    with pytest.raises(UnreadableMessageError, match="Shouted"):
+        await say(graph, "t", "two", durability="sync")
+    again = chat_graph(another_process(database))
+    assert texts((await again.aget_state(on("t"))).values["messages"])[-1] == "two"
+    told = JsonPlusSerializer(allowed_msgpack_modules=[Shouted])
+    heard = chat_graph(TranscriptSaver(database.pool, serde=told), shout)
+    await say(heard, "u", "three")
+    assert isinstance((await heard.aget_state(on("u"))).values["messages"][-1], Shouted)
+
+
+async def test_a_call_that_a_node_left_incomplete_is_stored_as_it_is(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    def half(state: MessagesState) -> dict[str, Any]:
+        message = AIMessage("")
+        message.tool_calls.append({"name": "x", "args": {}})  # type: ignore[typeddict-item]
+        return {"messages": [message]}
+
+    await say(chat_graph(saver, half), "t", "one")
+    (call,) = (await active_branch(database, "t"))[1]["tool_calls"]
+    assert call == {"id": None, "tool": "x", "arguments": {}}
+
+
+async def test_a_connection_that_is_lost_in_mid_step_is_told_with_what_to_do(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    async def terminate(state: MessagesState) -> dict[str, Any]:
+        async with database.pool.connection() as connection:
+            await connection.execute(
+                "CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                " PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5);"
+                " RETURN NEW; END $$"
+            )
+            await connection.execute(
+                "CREATE TRIGGER cut BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION cut()"
+            )
+        return {"messages": [AIMessage("lost")]}
+
+    await say(chat_graph(saver), "t", "one")
+    with pytest.raises(DatabaseFailedError, match="resume"):
+        await say(chat_graph(saver, terminate), "t", "two", durability="sync")
+    async with database.pool.connection() as connection:
+        await connection.execute("DROP FUNCTION cut CASCADE")
+    await say(chat_graph(saver), "t", "three")
+    await assert_rows_are_the_state(database, chat_graph(saver), "t")

@@ -170,7 +170,28 @@ def test_a_bystander_with_the_servers_process_id_is_left_alone(home: Path) -> No
         bystander.wait()
 
 
-@pytest.mark.parametrize("content", ["", "12", "no number\n", "1\n/elsewhere\n17", "\x00\xff"])
+def test_a_bystander_with_the_process_id_in_the_sockets_lock_is_no_obstacle(home: Path) -> None:
+    with hold(home):
+        lock = next(path for path in (home / "run").iterdir() if path.name.endswith(".lock"))
+        lines = lock.read_text().splitlines()
+    await_stop(home)
+    bystander = spawn.start(["sleep", "300"], server_account(), stdout=subprocess.DEVNULL)
+    try:
+        lock.write_text("\n".join([str(bystander.pid), *lines[1:]]) + "\n")
+        os.chown(lock, server_account().uid, -1)
+        with hold(home) as uri:
+            assert query(uri, "SELECT 1") == "1"
+        await_stop(home)
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "12", "no number\n", "1\n/elsewhere\n17", "\x00\xff", "1\n/d\n17\n99999\n/x\n*"],
+)
 def test_a_pid_file_that_is_empty_or_torn_is_no_obstacle(home: Path, content: str) -> None:
     with hold(home):
         pass

@@ -1,0 +1,88 @@
+"""A copy of a thread: the conversation with its whole tree, and every checkpoint."""
+
+from uuid import uuid4
+
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
+
+from .rows import LOCK_CONVERSATIONS
+from .transcript import row_id
+
+COPY_CONVERSATION = """
+    INSERT INTO conversations (id, user_id, thread_id, title, leaf_checkpoint_id)
+    SELECT %s, user_id, %s, title, leaf_checkpoint_id FROM conversations WHERE thread_id = %s
+    RETURNING id
+"""
+SELECT_TREE = """
+    SELECT m.id, m.parent_id, m.digest FROM messages m
+    JOIN conversations c ON c.id = m.conversation_id WHERE c.thread_id = %s
+"""
+# The keys depend on the conversation, so each message has another in the copy.
+COPY_MESSAGES = """
+    INSERT INTO messages (id, conversation_id, parent_id, digest, role, content, tool_calls,
+                          payload_type, payload, created_at)
+    SELECT copy.id, %s, copy.parent_id, m.digest, m.role, m.content, m.tool_calls,
+           m.payload_type, m.payload, m.created_at
+    FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS copy(source, id, parent_id)
+    JOIN messages m ON m.id = copy.source
+"""
+COPY_LEAF = """
+    UPDATE conversations SET leaf_id = m.id
+    FROM conversations source
+    JOIN messages leaf ON leaf.id = source.leaf_id
+    JOIN messages m ON m.digest = leaf.digest
+    WHERE source.thread_id = %s AND m.conversation_id = %s AND conversations.id = %s
+"""
+# The runs get other ids, made from the old ones, so that deleting a run of the source leaves the
+# copy alone.
+COPY_CHECKPOINTS = (
+    """
+    INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type,
+                             checkpoint, metadata)
+    SELECT %(target)s, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint,
+        metadata
+        || CASE WHEN metadata ? 'thread_id'
+           THEN jsonb_build_object('thread_id', %(target)s::text) ELSE '{}' END
+        || CASE WHEN metadata ? 'run_id'
+           THEN jsonb_build_object(
+               'run_id', md5((metadata ->> 'run_id') || %(target)s::text)::uuid
+           ) ELSE '{}' END
+    FROM checkpoints WHERE thread_id = %(source)s
+    """,
+    """
+    INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+    SELECT %(target)s, checkpoint_ns, channel, version, type, blob
+    FROM checkpoint_blobs WHERE thread_id = %(source)s
+    """,
+    """
+    INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path,
+                                   idx, channel, type, blob)
+    SELECT %(target)s, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob
+    FROM checkpoint_writes WHERE thread_id = %(source)s
+    """,
+)
+
+
+async def copy_thread(cur: AsyncCursor[DictRow], source: str, target: str) -> None:
+    """Copy a thread to one that is not there yet; the copy has the same owner.
+
+    In a transaction of the caller's. Steps of the source wait until it is done.
+    """
+    await cur.execute(LOCK_CONVERSATIONS, ([source],))
+    await cur.execute(COPY_CONVERSATION, (uuid4(), target, source))
+    if (conversation := await cur.fetchone()) is not None:
+        await cur.execute(SELECT_TREE, (source,))
+        rows = await cur.fetchall()
+        copies = {row["id"]: row_id(conversation["id"], bytes(row["digest"])) for row in rows}
+        await cur.execute(
+            COPY_MESSAGES,
+            (
+                conversation["id"],
+                list(copies),
+                list(copies.values()),
+                [copies.get(row["parent_id"]) for row in rows],
+            ),
+        )
+        await cur.execute(COPY_LEAF, (source, conversation["id"], conversation["id"]))
+    for statement in COPY_CHECKPOINTS:
+        await cur.execute(statement, {"source": source, "target": target})
