@@ -70,8 +70,9 @@ async def _probe(url: URL, uri: str) -> None:
     try:
         connection = await psycopg.AsyncConnection.connect(uri)
     except psycopg.OperationalError as error:
+        said = str(error).strip()
         raise DatabaseUnreachableError(
-            f"cannot connect to {shown(url)}: {str(error).strip()}. "
+            f"cannot connect to {shown(url)}: {said}{'' if said.endswith(('.', '?')) else '.'} "
             "Check DATABASE_URL, and that the server runs and lets you in; "
             "unset DATABASE_URL to use the embedded server."
         ) from error

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,8 @@ PURGE_STEP = 1_000
 
 _ATOMIC = frozenset({str, int, float, bool, bytes, type(None)})
 _set = object.__setattr__
+_fields_of = attrgetter("__dict__")
+_extra_of = attrgetter("__pydantic_extra__")
 _new: Callable[[type[BaseMessage]], BaseMessage] = object.__new__
 
 #: Names of fields, and functions that make copies of their values.
@@ -46,6 +49,28 @@ class Node:
     mutable: Mutable
 
 
+class _Recognised:
+    """A list of messages that were recognised, in the form in which it is compared quickly."""
+
+    def __init__(self) -> None:
+        self.digests: list[bytes] = []
+        self.ids: list[int] = []
+        self.references: list[weakref.ref[BaseMessage]] = []
+        #: Of the stored messages.
+        self.fields: list[dict[str, Any]] = []
+        self.extras: list[dict[str, Any] | None] = []
+
+    def extend(
+        self, messages: Sequence[BaseMessage], digests: list[bytes], stored: list[BaseMessage]
+    ) -> None:
+        """The list goes on with these, which were stored like that."""
+        self.digests += digests
+        self.ids += map(id, messages)
+        self.references += map(weakref.ref, messages)
+        self.fields += map(_fields_of, stored)
+        self.extras += map(_extra_of, stored)
+
+
 class CachedThread:
     """The messages of one thread, all branches, by digest."""
 
@@ -60,6 +85,7 @@ class CachedThread:
         #: live; when they are gone their numbers may be other objects'.
         self._known: dict[int, tuple[weakref.ref[BaseMessage], bytes]] = {}
         self._purge_at = PURGE_STEP
+        self._last: _Recognised | None = None
 
     def add(self, digest: bytes, parent: bytes | None, message: BaseMessage, size: int) -> Node:
         """Keep a stored message, which from now on belongs to the cache."""
@@ -96,45 +122,74 @@ class CachedThread:
         It ends before the first object that is not known, that somebody has changed, or that
         follows another message than it did.
         """
-        nodes, known, digests = self._nodes, self._known, []
-        parent = None
-        for message in messages:
+        digests = self._recognise_again(messages)
+        again = len(digests)
+        parent = digests[-1] if digests else None
+        nodes, known = self._nodes, self._known
+        for message in messages[again:]:
             entry = known.get(id(message))
             if entry is None or entry[0]() is not message:
                 break
             digest = entry[1]
             node = nodes.get(digest)
-            if node is None or node.parent != parent:
-                break
-            stored = node.message
-            if (
-                type(stored) is not type(message)
-                or stored.__dict__ != message.__dict__
-                or stored.__pydantic_extra__ != message.__pydantic_extra__
-            ):
+            if node is None or node.parent != parent or not _is_unchanged(message, node.message):
                 break
             digests.append(digest)
             parent = digest
+        if again == 0:
+            self._last = _Recognised()
+        if self._last is not None:
+            stored = [nodes[digest].message for digest in digests[again:]]
+            self._last.extend(messages[again : len(digests)], digests[again:], stored)
         return digests
+
+    def _recognise_again(self, messages: Sequence[BaseMessage]) -> list[bytes]:
+        """The digests of the list recognised last, where this one begins with it, unchanged.
+
+        A run puts the same objects step after step, with new ones behind them; whole lists are
+        compared in a fraction of the time that their messages take one by one.
+        """
+        last = self._last
+        if last is None or len(messages) < len(last.digests):
+            return []
+        same = messages[: len(last.digests)]
+        # Numbers of objects that live are nobody else's.
+        unchanged = (
+            list(map(id, same)) == last.ids
+            and None not in [reference() for reference in last.references]
+            and list(map(_fields_of, same)) == last.fields
+            and list(map(_extra_of, same)) == last.extras
+        )
+        return last.digests.copy() if unchanged else []
 
     def remember(self, message: BaseMessage, digest: bytes) -> None:
         """From now on, recognise this object as that row."""
         self._known[id(message)] = (weakref.ref(message), digest)
+        self._purge()
+
+    def hand_out(self, path: Iterable[tuple[bytes, Node]]) -> list[BaseMessage]:
+        """Copies for a caller, who may change them; unchanged ones are recognised later."""
+        path = list(path)
+        digests = [digest for digest, _ in path]
+        with _no_collection():
+            messages = [copy_message(node.message, node.mutable) for _, node in path]
+            references = map(weakref.ref, messages)
+            self._known.update(
+                zip(map(id, messages), zip(references, digests, strict=True), strict=True)
+            )
+        self._purge()
+        # Most likely they come back as they are, with new ones behind them.
+        self._last = _Recognised()
+        self._last.extend(messages, digests, [node.message for _, node in path])
+        return messages
+
+    def _purge(self) -> None:
+        """Forget the objects that are gone, when there may be many of them."""
         if len(self._known) > self._purge_at:
             self._known = {
                 key: entry for key, entry in self._known.items() if entry[0]() is not None
             }
             self._purge_at = 2 * len(self._known) + PURGE_STEP
-
-    def hand_out(self, path: Iterable[tuple[bytes, Node]]) -> list[BaseMessage]:
-        """Copies for a caller, who may change them; unchanged ones are recognised later."""
-        messages = []
-        with _no_collection():
-            for digest, node in path:
-                message = copy_message(node.message, node.mutable)
-                messages.append(message)
-                self.remember(message, digest)
-        return messages
 
 
 class MessageCache:
@@ -182,6 +237,14 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _is_unchanged(message: BaseMessage, stored: BaseMessage) -> bool:
+    return (
+        type(stored) is type(message)
+        and stored.__dict__ == message.__dict__
+        and stored.__pydantic_extra__ == message.__pydantic_extra__
+    )
 
 
 def mutable_fields(message: BaseMessage) -> Mutable:

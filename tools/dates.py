@@ -10,6 +10,7 @@ date instead of a question.
 
 import re
 from calendar import monthrange
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -53,6 +54,37 @@ _DAY_SPAN = re.compile(
 )
 
 
+# Without a day, these mean today's; "noon" or "midnight" don't say of which day.
+_TODAYS_END = re.compile(r"\b(?:eod|end of (?:the )?day)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A due time, and which of its parts somebody named; the other was supplied."""
+
+    #: As a time in the zone of whoever named it.
+    moment: datetime
+    names_day: bool = True
+    names_time: bool = True
+
+    def instead_of(self, old: datetime | None, *, now: datetime) -> datetime:
+        """The moment that is meant for a task that has been due at `old`.
+
+        A day alone keeps the time of day that the task had, in the zone of `moment`; a time alone
+        keeps its day, unless that moment is past at `now`.
+        """
+        if old is None or (self.names_day and self.names_time):
+            return self.moment
+        zone = self.moment.tzinfo
+        old = old.astimezone(zone)
+        if self.names_day:
+            at = old.time().replace(fold=0)
+            return _existing(datetime.combine(self.moment, at, zone))
+        at = self.moment.time().replace(fold=0)
+        kept = _existing(datetime.combine(old, at, zone))
+        return kept if kept > now else self.moment
+
+
 def parse_due(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
     """The moment that `text` means to somebody in `zone` at the moment `now`, as a time there.
 
@@ -65,15 +97,23 @@ def parse_due(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
     Raises:
         DueNotUnderstoodError: it can't be read, or can be read in two ways (03/04/2026).
     """
+    return read_due(text, now=now, zone=zone).moment
+
+
+def read_due(text: str, *, now: datetime, zone: ZoneInfo) -> Due:
+    """What `parse_due` finds, with what `text` names of it: the day, the time of day, or both.
+
+    Raises:
+        DueNotUnderstoodError: as `parse_due`.
+    """
     phrase = " ".join(text[: PHRASE_MAX + 1].casefold().replace(",", " ").split()).rstrip(" .!?")
     phrase = phrase.replace("half an hour", "30 minutes")
     try:
         if not phrase or len(text) > PHRASE_MAX:
             raise ValueError("give a date, a time or both")
         due = _read(phrase, now.astimezone(zone), zone)
-        # A time that the clocks skip doesn't survive the way to UTC and back; it moves forward.
-        due = due.astimezone(UTC).astimezone(zone)
-        if due.year not in YEARS:
+        due = replace(due, moment=_existing(due.moment))
+        if due.moment.year not in YEARS:
             raise ValueError(f"the year has to be from {YEARS[0]} to {YEARS[-1]}")
     except (ValueError, OverflowError) as error:
         raise DueNotUnderstoodError(
@@ -82,14 +122,19 @@ def parse_due(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
     return due
 
 
-def _read(phrase: str, now: datetime, zone: ZoneInfo) -> datetime:
+def _existing(moment: datetime) -> datetime:
+    """The same time, moved forward if the clocks skip it: it doesn't survive the way to UTC."""
+    return moment.astimezone(UTC).astimezone(moment.tzinfo)
+
+
+def _read(phrase: str, now: datetime, zone: ZoneInfo) -> Due:
     # fromisoformat() also takes week dates and bare digits, which differ between Python versions.
     if re.fullmatch(r"\d{4}-\d\d-\d\d[t ]\d\d:\d\d\S*", phrase):
         exact = datetime.fromisoformat(phrase.upper())
-        return exact.replace(tzinfo=zone) if exact.tzinfo is None else exact.astimezone(zone)
+        return Due(exact.replace(tzinfo=zone) if exact.tzinfo is None else exact.astimezone(zone))
     if _CLOCK_SPAN.fullmatch(phrase):
         moment = _ask_dateparser(phrase, "relative-time", now.astimezone(UTC)).replace(tzinfo=UTC)
-        return moment.replace(second=0, microsecond=0).astimezone(zone)
+        return Due(moment.replace(second=0, microsecond=0).astimezone(zone))
     split = split_time(phrase)
     words = re.sub(r"^(?:(?:due|by|on|until|till|before|for|to) )+", "", split.day)
     if words:
@@ -102,7 +147,11 @@ def _read(phrase: str, now: datetime, zone: ZoneInfo) -> datetime:
     at = split.time or END_OF_DAY
     if "tonight" in phrase and day == now.date() and at <= now.time():
         at = END_OF_DAY
-    return datetime.combine(day, at, zone)
+    return Due(
+        datetime.combine(day, at, zone),
+        names_day=bool(words) or _TODAYS_END.search(phrase) is not None,
+        names_time=split.time is not None,
+    )
 
 
 def _day(words: str, today: date) -> date:

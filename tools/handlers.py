@@ -6,7 +6,6 @@ Signatures become the schemas of the tools; nothing in them says who the user is
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Annotated, Any
 
 from mcp.server.fastmcp import Context
@@ -17,7 +16,8 @@ from storage.database import Database
 
 from . import tasks
 from .context import Caller, Identify
-from .dates import parse_due
+from .dates import Due as NamedDue
+from .dates import read_due
 from .errors import OutcomeUnknownError
 from .models import TaskPriority
 from .schemas import Change, Priority, State, TaskList
@@ -51,7 +51,13 @@ NewNotes = Annotated[
     str | None, Field(description="The new notes, instead of the old; empty for none.")
 ]
 NewDue = Annotated[
-    str | None, Field(description='The new due time, as in add_task; "none" for none.')
+    str | None,
+    Field(
+        description=(
+            "The new due time, as in add_task, but a day alone keeps the old time of day, a time "
+            'alone the old day; "none" for none.'
+        )
+    ),
 ]
 Text = Annotated[
     str | None, Field(description="Only tasks with these words in their title or notes.")
@@ -76,7 +82,7 @@ class Handlers:
         due: Due = None,
     ) -> Change:
         caller = await self._caller(context)
-        due_at = await _moment(due, caller)
+        named = await _due(due, caller)
         async with self._transaction() as session:
             return await tasks.add_task(
                 session,
@@ -84,7 +90,7 @@ class Handlers:
                 title=title,
                 notes=notes,
                 priority=TaskPriority(priority),
-                due=due_at,
+                due=None if named is None else named.moment,
             )
 
     async def list_tasks(
@@ -104,7 +110,7 @@ class Handlers:
         due: NewDue = None,
     ) -> Change:
         caller = await self._caller(context)
-        due_at = tasks.KEEP if due is None else await _moment(due, caller)
+        new_due = tasks.KEEP if due is None else await _due(due, caller)
         if notes is not None and _lower(notes) in CLEARING:
             notes = ""
         async with self._transaction() as session:
@@ -115,7 +121,7 @@ class Handlers:
                 title=tasks.KEEP if title is None else title,
                 notes=tasks.KEEP if notes is None else notes,
                 priority=tasks.KEEP if priority is None else TaskPriority(priority),
-                due=due_at,
+                due=new_due,
             )
 
     async def complete_task(self, context: ToolContext, task: TaskReference) -> Change:
@@ -150,8 +156,8 @@ class Handlers:
                 raise OutcomeUnknownError("the commit of a task change failed") from error
 
 
-async def _moment(due: str | None, caller: Caller) -> datetime | None:
+async def _due(due: str | None, caller: Caller) -> NamedDue | None:
     if due is None or _lower(due) in CLEARING:
         return None
     # In a thread: dateparser loads its words, and takes its time, when it is first used.
-    return await asyncio.to_thread(parse_due, due, now=caller.now, zone=caller.zone)
+    return await asyncio.to_thread(read_due, due, now=caller.now, zone=caller.zone)

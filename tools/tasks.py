@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from . import ledger
 from .context import Caller
+from .dates import Due
 from .errors import InvalidValueError
 from .models import Task, TaskEvent, TaskPriority
 from .references import Candidate, find, words_in
@@ -99,9 +100,11 @@ async def update_task(
     title: str | Keep = KEEP,
     notes: str | Keep | None = KEEP,
     priority: TaskPriority | Keep = KEEP,
-    due: datetime | Keep | None = KEEP,
+    due: Due | datetime | Keep | None = KEEP,
 ) -> Change:
     """Change what a task says; open tasks are looked at before completed ones.
+
+    What a `Due` leaves open, the day or the time of day, stays as the task has it.
 
     Raises:
         InvalidValueError: nothing is to be changed, or the title or the notes can't be stored.
@@ -125,10 +128,12 @@ async def update_task(
     if priority is not KEEP:
         task.priority = priority
     if due is not KEEP:
+        if isinstance(due, Due):
+            due = due.instead_of(task.due_at, now=caller.now)
         task.due_at = due
     if not session.is_modified(task):
         return _unchanged(task, caller, "The task was like that already.")
-    note = None if due is KEEP else _due_note(due, caller)
+    note = None if due is KEEP else _due_note(task.due_at, caller)
     return change.record("updated", task, before=before, note=note)
 
 

@@ -25,6 +25,8 @@ I keep your task list. You can write, for example:
 - done with the milk
 - delete the dentist one"""
 WIDER = "I can't narrow the list to a date or a priority, so this is all of it."
+#: Asked where a tool found several tasks; a number alone is an answer to it.
+WHICH_ONE = "Which one? Give its number."
 NO_TOOLS = "No task tools are connected here, so I can't look at your list or change it."
 
 _ANSWERS = {
@@ -77,6 +79,13 @@ _EMPTY = {
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+# What the tools tell a model to do next, at the end of an error. Titles stand in quotation marks
+# there, so nothing of them is cut off.
+_FOR_A_MODEL = re.compile(
+    r'(?:(?:^|(?<=[.!?…]) )(?:Ask the user|Call list_tasks)|; list_tasks)\b[^"]*$'
+)
+_NOT_FOUND = re.compile(r'No task is meant by ".*?"; nothing was changed\.', re.DOTALL)
+
 _LONGEST_QUOTE = 1000
 _LONGEST_NOTE = 200
 
@@ -96,11 +105,7 @@ def answer_outcome(outcome: Outcome) -> str:
     if outcome.text is None:
         return f"The tool {outcome.tool} gave no answer, so I don't know whether it did anything."
     if outcome.failed:
-        # FastMCP puts this in front of its messages.
-        said = re.sub(r"^Error executing tool \w+: ", "", outcome.text.strip())
-        if not said:
-            return f"The tool {outcome.tool} failed and did not say why."
-        return f"That did not work. {outcome.tool} says: {_clip(said, _LONGEST_QUOTE)}"
+        return _failure(outcome)
     if (tasks := outcome.tasks) is not None:
         return _list(outcome, tasks)
     if (task := outcome.task) is not None:
@@ -121,6 +126,23 @@ def show_time(value: object) -> str:
         return _line(str(value))
     day = f"{_WEEKDAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}"
     return f"{day}, {at:%H:%M}"
+
+
+def _failure(outcome: Outcome) -> str:
+    error = outcome.error or ""
+    said = _FOR_A_MODEL.sub("", error)
+    if not said:
+        return f"The tool {outcome.tool} failed and did not say why."
+    if said != error and said[-1] not in ".!?…":
+        said += "."
+    if outcome.several_meant:
+        return f"{_clip(said, _LONGEST_QUOTE)} {WHICH_ONE}"
+    if (found := _NOT_FOUND.match(said)) is not None:
+        name = _line(str(outcome.arguments.get("task", "")), 100)
+        name = f"#{name}" if name.isdecimal() else f'"{name}"'
+        rest = _clip(said[found.end() :], _LONGEST_QUOTE)
+        return f"No task {name} is on the list, so nothing was changed.{rest}"
+    return f"That did not work. {outcome.tool} says: {_clip(said, _LONGEST_QUOTE)}"
 
 
 def _change(data: dict[str, Any], task: dict[str, Any]) -> str:

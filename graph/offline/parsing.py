@@ -23,6 +23,7 @@ _LIST_HEAD = pattern(
     r"(?: (?:the following|these|this|some|a few|all of these|following|my|new|tasks|items|things"
     r"|to-?dos|list|for me|(?:to|on) (?:my|the) (?:(?:to-? ?do|task) ?)?list)){0,6} ?:"
 )
+_NUMBER = pattern(r"(?:number )?#?(?P<number>[0-9]{1,9})\.?")
 _SMALL_TALK = frozenset({Topic.HELLO, Topic.THANKS, Topic.HELP})
 
 
@@ -48,6 +49,12 @@ def understand(message: str) -> list[Intent]:
     ):
         return [NotUnderstood(squeeze(message))]
     return _without_small_talk(intents)
+
+
+def number_alone(message: str) -> str | None:
+    """Return the number that a message consists of ("2", "#2", "number 2"); none for another."""
+    found = _NUMBER.fullmatch(squeeze(message)) if len(message) <= LONGEST_MESSAGE else None
+    return None if found is None else found["number"]
 
 
 def _read_lines(text: str, quotations: Quotations) -> list[Intent]:

@@ -15,6 +15,7 @@ from .answers import (
     ABILITIES,
     INTRODUCTION,
     NO_TOOLS,
+    WHICH_ONE,
     WIDER,
     answer_not_understood,
     answer_outcome,
@@ -34,7 +35,7 @@ from .intents import (
     Topic,
     Update,
 )
-from .parsing import understand
+from .parsing import number_alone, understand
 from .results import Outcome, message_text, number_spoken_of, rounds_of_calls
 
 ADD, LIST, UPDATE = "add_task", "list_tasks", "update_task"
@@ -64,7 +65,7 @@ class _Lookup:
     note: AddNote
 
 
-_Step = Intent | _Lookup
+_Step = Intent | Call | _Lookup
 
 
 def reply(messages: Sequence[BaseMessage], tools: Set[str]) -> Reply:
@@ -79,7 +80,9 @@ def reply(messages: Sequence[BaseMessage], tools: Set[str]) -> Reply:
         return Reply(_introduced(messages, ABILITIES))
     before = messages[asked[-2] if len(asked) > 1 else 0 : asked[-1]]
     walk = _Walk(tools, rounds_of_calls(before), rounds_of_calls(messages[asked[-1] :]))
-    for batch in _batches(understand(message_text(messages[asked[-1]]))):
+    text = message_text(messages[asked[-1]])
+    again = _chosen(number_alone(text), before)
+    for batch in _batches(understand(text) if again is None else [again]):
         calls = walk.go(batch)
         if calls:
             return Reply(calls=calls)
@@ -152,6 +155,8 @@ class _Walk:
                 call = self._noted(step)
             case Update() | Complete() | Delete():
                 call = self._change(step)
+            case Call():
+                call = step
         if isinstance(call, Call) and call.tool not in self.tools:
             call = NO_TOOLS if not self.tools else f"I have no tool {call.tool} here."
         if isinstance(call, str):
@@ -201,7 +206,28 @@ class _Walk:
         return Call(UPDATE, {"task": str(tasks[0]["number"]), "notes": joined})
 
 
-def _batches(intents: Iterable[Intent]) -> list[list[_Step]]:
+def _chosen(number: str | None, before: Sequence[BaseMessage]) -> Call | Talk | None:
+    """Return the call that failed since several tasks may be meant, with the number for its task.
+
+    Only right after the question which one. Where it was asked of several calls, a number does not
+    say for which of them it is.
+
+    Args:
+        before: The messages since the user's one before, without the one that is answered.
+    """
+    if number is None or not before:
+        return None
+    last = before[-1]
+    if not isinstance(last, AIMessage) or WHICH_ONE not in message_text(last):
+        return None
+    failed = [each for outcomes in rounds_of_calls(before) for each in outcomes]
+    failed = [each for each in failed if each.several_meant]
+    if len(failed) > 1:
+        return Talk(Topic.WHICH)
+    return Call(failed[0].tool, {**failed[0].arguments, "task": number}) if failed else None
+
+
+def _batches(intents: Iterable[Intent | Call]) -> list[list[_Step]]:
     """Put steps together whose order does not matter; the tools run them side by side.
 
     Additions are independent of each other, and so are endings of different numbers. Everything
@@ -219,7 +245,7 @@ def _batches(intents: Iterable[Intent]) -> list[list[_Step]]:
     return batches
 
 
-def _independent(batch: list[_Step], intent: Intent) -> bool:
+def _independent(batch: list[_Step], intent: Intent | Call) -> bool:
     first = batch[0]
     if type(first) is not type(intent):
         return False

@@ -1,11 +1,16 @@
 """What the tools returned, as it stands in the messages."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+# FastMCP puts this in front of its messages.
+_FRAMEWORK = re.compile(r"^Error executing tool \w+: ")
+_SEVERAL = re.compile(r'".+?" may mean \d+ tasks: ', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,18 @@ class Outcome:
         except (ValueError, RecursionError):
             return None
         return value if isinstance(value, dict) else None
+
+    @property
+    def error(self) -> str | None:
+        """What a tool that failed said; none when it did not fail, or gave no answer."""
+        if self.text is None or not self.failed:
+            return None
+        return _FRAMEWORK.sub("", self.text.strip())
+
+    @property
+    def several_meant(self) -> bool:
+        """Whether the call failed because its `task` may be one of several."""
+        return _SEVERAL.match(self.error or "") is not None
 
     @property
     def task(self) -> dict[str, Any] | None:

@@ -104,10 +104,41 @@ def test_a_list_by_date_says_that_it_is_not_narrowed() -> None:
 
 
 def test_a_tools_error_is_said_in_its_words() -> None:
-    error = 'Error executing tool delete_task: No task matches "dentist". Call list_tasks.'
+    error = "Error executing tool delete_task: The tasks can't be reached. Try later."
     answer = say("delete the dentist one", error, failed=True)
-    assert 'No task matches "dentist". Call list_tasks.' in answer
-    assert "Deleted" not in answer
+    assert answer == "That did not work. delete_task says: The tasks can't be reached. Try later."
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (
+            '"call" may mean 2 tasks: #1 "Call Ann", #2 "Call it. Ask the user". Nothing was '
+            "changed. Ask the user which one is meant, then give its number.",
+            '"call" may mean 2 tasks: #1 "Call Ann", #2 "Call it. Ask the user". Nothing was '
+            "changed. Which one? Give its number.",
+        ),
+        (
+            'No task is meant by "call"; nothing was changed. Call list_tasks to see the 12 open '
+            "tasks.",
+            'No task "call" is on the list, so nothing was changed.',
+        ),
+        (
+            'No task is meant by "call"; nothing was changed. There are no open tasks; list_tasks '
+            "with state completed shows the others.",
+            'No task "call" is on the list, so nothing was changed. There are no open tasks.',
+        ),
+        (
+            'No task is meant by "call"; nothing was changed. The open tasks are #1 "Call '
+            'list_tasks".',
+            'No task "call" is on the list, so nothing was changed. The open tasks are #1 "Call '
+            'list_tasks".',
+        ),
+        ("Call list_tasks.", "The tool delete_task failed and did not say why."),
+    ],
+)
+def test_what_an_error_tells_a_model_to_do_is_not_told_to_the_user(error: str, answer: str) -> None:
+    assert say("delete the call one", error, failed=True) == answer
 
 
 def test_an_error_that_looks_like_a_result_is_not_taken_for_one() -> None:

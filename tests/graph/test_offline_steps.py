@@ -1,5 +1,6 @@
 """In which order the offline model calls tools, and how one result leads to the next call."""
 
+import pytest
 from langchain_core.messages import BaseMessage, ToolCall, ToolMessage
 
 from tests.graph.offline_support import change, listing, result, task, turn
@@ -129,3 +130,47 @@ def test_a_note_is_not_written_when_the_list_could_not_be_read() -> None:
     )
     assert names(rounds) == [["list_tasks"]]
     assert "No database." in answer
+
+
+def unsure(call: ToolCall) -> ToolMessage:
+    """Tools that know two tasks of every name, and one of every number."""
+    if call["args"]["task"].isdecimal():
+        return adds(call)
+    error = '"milk" may mean 2 tasks: #1 "Buy milk", #2 "Sell milk". Nothing was changed. '
+    return result(call, error + "Ask the user which one is meant.", failed=True)
+
+
+@pytest.mark.parametrize("text", ["2", "#2", "number 2", " 2. "])
+def test_a_number_alone_repeats_the_call_whose_task_was_asked_for(text: str) -> None:
+    messages: list[BaseMessage] = []
+    _, answer = turn(messages, "move the milk one to friday", unsure)
+    assert answer.endswith("Which one? Give its number.")
+    rounds, answer = turn(messages, text, unsure)
+    assert rounds == [[("update_task", {"task": "2", "due": "friday"})]]
+    assert answer.startswith('Updated #5 "Milk"')
+    assert turn(messages, text, unsure)[0] == []
+
+
+@pytest.mark.parametrize("text", ["two", "2 please do", "2 3", "the milk", "yes", "", "-2", "2?"])
+def test_only_a_number_alone_repeats_a_call(text: str) -> None:
+    messages: list[BaseMessage] = []
+    turn(messages, "delete the milk one", unsure)
+    assert turn(messages, text, unsure)[0] == []
+
+
+def test_a_number_repeats_no_call_later_or_after_another_error() -> None:
+    messages: list[BaseMessage] = []
+    turn(messages, "delete the milk one", unsure)
+    turn(messages, "hello", unsure)
+    assert turn(messages, "2", unsure)[0] == []
+    turn(messages, "delete 3", lambda call: result(call, "No database.", failed=True))
+    assert turn(messages, "2", unsure)[0] == []
+    assert turn([], "2", unsure)[0] == []
+
+
+def test_a_number_that_may_be_for_either_of_two_calls_repeats_none() -> None:
+    messages: list[BaseMessage] = []
+    turn(messages, "delete the milk one and the bread one", unsure)
+    rounds, answer = turn(messages, "2", unsure)
+    assert rounds == []
+    assert "Which task" in answer

@@ -71,9 +71,33 @@ async def test_a_conversation_about_tasks_does_what_it_says(database: Database) 
         )
         assert "was not understood" in await say("move 2 to someday soon")
         assert await say("delete the dentist one") == 'Deleted #2 "call the dentist".'
-        assert "No task is meant by" in await say("delete the dentist one")
+        assert await say("delete the dentist one") == (
+            'No task "dentist" is on the list, so nothing was changed. There are no open tasks.'
+        )
         assert await say("what's on my list?") == "You have no open tasks."
         assert await say("what's done?") == (
             "You have 1 completed task:\n- #1 buy milk, done Sun 22 Nov 2026, 08:00, "
             "due Mon 23 Nov 2026, 09:00, high priority"
         )
+
+
+async def test_a_number_answers_the_question_which_task_is_meant(database: Database) -> None:
+    messages: list[BaseMessage] = []
+    async with connected(create_server(lambda: database)) as session:
+
+        async def say(text: str) -> str:
+            return await talk(session, messages, text)
+
+        await say("add call the dentist on friday at 3pm")
+        await say("add pay the dentist on friday at 4pm")
+        assert await say("move the dentist to monday") == (
+            '"dentist" may mean 2 tasks: #1 "call the dentist", #2 "pay the dentist". '
+            "Nothing was changed. Which one? Give its number."
+        )
+        assert await say("2") == 'Updated #2 "pay the dentist", due Mon 23 Nov 2026, 16:00.'
+        assert "Which one?" in await say("delete the dentist one")
+        assert await say("#9") == (
+            "No task #9 is on the list, so nothing was changed. The open tasks are "
+            '#1 "call the dentist", #2 "pay the dentist".'
+        )
+        assert "did not understand" in await say("1")

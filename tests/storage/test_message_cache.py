@@ -171,3 +171,19 @@ def test_a_copy_is_equal_and_shares_nothing_that_can_change(message: BaseMessage
     ]
     for ours, theirs in parts:
         assert containers(ours).isdisjoint(containers(theirs))
+
+
+@pytest.mark.parametrize("where", [0, 3, 4])
+def test_a_list_that_was_recognised_before_is_compared_anew_each_time(where: int) -> None:
+    thread = CachedThread()
+    messages = conversation(5, thread)
+    whole = [digest(n) for n in range(5)]
+    assert thread.recognise(messages) == thread.recognise([*messages, AIMessage("new")]) == whole
+    assert thread.recognise(messages[:2]) == whole[:2]
+    assert thread.recognise(messages) == whole
+    messages[where].additional_kwargs["n"].append(1)
+    assert thread.recognise(messages) == whole[:where]
+    messages[where].additional_kwargs["n"].pop()
+    assert thread.recognise(messages) == whole
+    messages[where] = copy_message(messages[where], mutable_fields(messages[where]))
+    assert thread.recognise(messages) == whole[:where]

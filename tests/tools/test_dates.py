@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.dates import parse_due
+from tools.dates import parse_due, read_due
 from tools.errors import DueNotUnderstoodError
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -258,3 +258,59 @@ def test_any_jumble_of_the_words_of_dates_is_understood_or_refused(text: str) ->
     except DueNotUnderstoodError:
         return
     assert 2025 < due.year < 2040
+
+
+@pytest.mark.parametrize(
+    ("phrase", "day", "time"),
+    [
+        ("friday", True, False),
+        ("in 3 weeks", True, False),
+        ("end of month", True, False),
+        ("2026-12-01", True, False),
+        ("4pm", False, True),
+        ("at 16:00", False, True),
+        ("noon", False, True),
+        ("friday at 4pm", True, True),
+        ("tonight", True, True),
+        ("in 2 hours", True, True),
+        ("2026-12-01T09:00", True, True),
+        ("friday eod", True, True),
+        ("end of day", True, True),
+    ],
+)
+def test_what_a_phrase_names_of_day_and_time_is_known(phrase: str, day: bool, time: bool) -> None:
+    due = read_due(phrase, now=NOW, zone=BERLIN)
+    assert (due.names_day, due.names_time) == (day, time)
+
+
+def moved(phrase: str, old: str, zone: ZoneInfo = BERLIN) -> str:
+    """When a task is due that was due at `old`, after a change to the phrase."""
+    due = read_due(phrase, now=NOW, zone=zone)
+    return due.instead_of(datetime.fromisoformat(old), now=NOW).isoformat(" ", "minutes")
+
+
+@pytest.mark.parametrize(
+    ("phrase", "old", "expected"),
+    [
+        # The other time of day would be 23:59.
+        ("friday", "2026-11-19T08:30+00:00", "2026-11-20 09:30+01:00"),
+        ("friday", "2026-11-19T22:59+00:00", "2026-11-20 23:59+01:00"),
+        # The day of the old time in UTC is another.
+        ("11pm", "2026-11-20T23:30+00:00", "2026-11-21 23:00+01:00"),
+        # Over a change of the clocks, and to a time that they skip.
+        ("march 30", "2026-11-19T08:00+00:00", "2027-03-30 09:00+02:00"),
+        ("march 28", "2026-11-19T01:30+00:00", "2027-03-28 03:30+02:00"),
+        ("at 4pm", "2026-11-27T22:59+00:00", "2026-11-27 16:00+01:00"),
+        # Past: the next such time.
+        ("4pm", "2026-11-16T08:00+00:00", "2026-11-18 16:00+01:00"),
+        ("9am", "2026-11-18T15:00+00:00", "2026-11-19 09:00+01:00"),
+        ("friday at 4pm", "2026-11-19T08:30+00:00", "2026-11-20 16:00+01:00"),
+        ("eod", "2026-11-27T08:30+00:00", "2026-11-18 23:59+01:00"),
+    ],
+)
+def test_what_is_not_named_stays_as_it_was(phrase: str, old: str, expected: str) -> None:
+    assert moved(phrase, old) == expected
+
+
+def test_the_time_of_day_that_stays_is_the_users() -> None:
+    assert moved("friday", "2026-11-19T14:00+00:00", NEW_YORK) == "2026-11-20 09:00-05:00"

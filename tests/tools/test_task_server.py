@@ -90,7 +90,7 @@ async def test_a_task_lives_from_being_added_to_being_deleted(database: Database
         listed = await answer(session, "list_tasks", {})
         assert listed == {"tasks": [added["task"]], "total": 1, "state": "open"}
         updated = await answer(session, "update_task", {"task": 1, "due": "next friday"})
-        assert updated["task"]["due"] == "2026-11-27T23:59:00+01:00"
+        assert updated["task"]["due"] == "2026-11-27T09:00:00+01:00"
         done = await answer(session, "complete_task", {"task": "the milk"})
         assert done["task"]["completed"] == "2026-11-18T10:00:00+01:00"
         gone = await answer(session, "delete_task", {"task": "#1"})

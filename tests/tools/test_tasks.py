@@ -14,6 +14,7 @@ from sqlmodel import col, select
 from storage.database import Database
 from tools import tasks
 from tools.context import Caller
+from tools.dates import read_due
 from tools.errors import AmbiguousTaskError, InvalidValueError, TaskNotFoundError
 from tools.models import Task, TaskEvent, TaskPriority
 from tools.schemas import Change
@@ -207,6 +208,30 @@ async def test_only_what_is_given_is_updated(database: Database) -> None:
     assert (change.task.title, change.task.notes) == ("Buy bread", None)
     change = await do(database, tasks.update_task, ANN, "1", due=None)
     assert change.task.due is None
+
+
+async def test_a_day_alone_keeps_the_time_of_a_task_and_a_time_alone_its_day(
+    database: Database,
+) -> None:
+    async def due_after(number: str, phrase: str) -> str | None:
+        due = read_due(phrase, now=ANN.now, zone=ANN.zone)
+        change: Change = await do(database, tasks.update_task, ANN, number, due=due)
+        return change.task.due
+
+    await add(database, ANN, "Buy milk", due=datetime(2026, 11, 19, 14, tzinfo=UTC))
+    assert await due_after("1", "friday") == "2026-11-20T15:00:00+01:00"
+    assert await due_after("1", "4pm") == "2026-11-20T16:00:00+01:00"
+    assert await due_after("1", "monday at 9") == "2026-11-23T09:00:00+01:00"
+    await add(database, ANN, "Buy bread")
+    assert await due_after("2", "friday") == "2026-11-20T23:59:00+01:00"
+    assert await due_after("2", "monday") == "2026-11-23T23:59:00+01:00"
+
+
+async def test_a_kept_time_of_day_that_is_past_is_remarked_on(database: Database) -> None:
+    await add(database, ANN, "Buy milk", due=NOW - timedelta(days=1, hours=1))
+    today = read_due("today", now=ANN.now, zone=ANN.zone)
+    change = await do(database, tasks.update_task, ANN, "1", due=today)
+    assert (change.task.due, change.note) == ("2026-11-18T09:00:00+01:00", tasks.PAST_DUE_NOTE)
 
 
 async def test_an_update_to_what_is_already_so_changes_nothing(database: Database) -> None:
