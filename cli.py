@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from dotenv import load_dotenv
+from pydantic import ValidationError
 
-from replay.errors import ReplayError
+from replay.errors import InvalidRecordingError, ReplayError
 from server.address import DEFAULT_PORT, DEFAULT_URL, Address
-from server.errors import LaunchError
-from server.failures import Commands
+from server.errors import ChatError, LaunchError
+from server.failures import Commands, first_problem
 from server.terminal import console, printable, show, this_command
 from storage.errors import StorageError
 
@@ -180,9 +181,15 @@ def chat(
     ] = None,
 ) -> None:
     """Talk to the agent, in a terminal or through a pipe: each line is a message."""
+    from graph.zones import known_zone
     from server.chat import open_chat
     from server.talk import Talk
 
+    if time_zone:
+        try:
+            known_zone(time_zone)
+        except ValueError as error:
+            raise ChatError(f"--time-zone: {error}.") from error
     choices = {"model": model, "time_zone": time_zone}
     context = {name: choice for name, choice in choices.items() if choice is not None}
     with open_chat(url, thread, context) as opened:
@@ -197,7 +204,10 @@ def conversations(
     user: Annotated[str | None, typer.Option(help="Only those of this user.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the conversations in the database, the one changed last first."""
+    """List the conversations in the database, the one changed last first.
+
+    Rows counts a conversation's messages on all its branches, those that were left too.
+    """
     from server.views import conversations_table, to_json
     from storage.conversations import recent_conversations
 
@@ -255,7 +265,13 @@ def export(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ReplayError(
+                f"cannot write to {output}: {error.strerror}. Name with --output a file in a "
+                "directory that exists and that you may write to."
+            ) from error
         console().print(f"Written to {output}. Run it with: task-agent replay run {output}")
 
 
@@ -268,8 +284,16 @@ def run(
     from storage.database import database_uri
 
     text = file.read_text(encoding="utf-8", errors="replace")
-    with database_uri() as uri:
-        differences = asyncio.run(run(text, uri))
+    try:
+        with database_uri() as uri:
+            differences = asyncio.run(run(text, uri))
+    except InvalidRecordingError as error:
+        if not isinstance(error.__cause__, ValidationError):
+            raise InvalidRecordingError(f"{file}: {error}") from error
+        raise InvalidRecordingError(
+            f"{file} is not a recording that `task-agent replay export` wrote: "
+            f"{first_problem(error.__cause__)}. Export the thread again."
+        ) from error
     for difference in differences:
         console().print(printable(str(difference)))
     if differences:

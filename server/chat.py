@@ -151,6 +151,8 @@ def open_chat(url: str, thread_id: str | None, context: Context) -> Iterator[Cha
     Raises:
         ChatError: as `Chat.check` says.
     """
+    # Paths are appended to it, and the server knows none that begins with two slashes.
+    url = url.rstrip("/")
     # No key: those that the environment may hold are LangSmith's, and no business of the server's.
     with get_sync_client(url=url, api_key=None) as client:
         chat = Chat(client, url, thread_id, context)

@@ -38,6 +38,14 @@ class Commands(TyperGroup):
             raise typer.Exit(1) from error
 
 
+def first_problem(error: ValidationError) -> str:
+    """What is wrong first in a value that was read, and how much else is, in a line."""
+    problem, *others = error.errors(include_url=False, include_context=False)
+    where = ".".join(str(part) for part in problem["loc"])
+    words = ": ".join(filter(None, (where, problem["msg"].removeprefix("Value error, "))))
+    return f"{words}, and {len(others)} more" if others else words
+
+
 def explained(error: Exception) -> str:
     """An error's words; for settings, which variable is wrong and why."""
     if not isinstance(error, ValidationError):

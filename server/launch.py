@@ -30,6 +30,18 @@ QUIET = {
     "LOG_LEVEL": "warning",
 }
 
+#: What `LOG_LEVEL` may be, in small letters or capitals: Python's own levels.
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+#: Warnings of libraries that nobody who runs the server can do anything about: LangGraph's server
+#: asks for a durability in runs without a thread too, and sets structlog up as it warns against.
+#: In the environment, since the process that reloads code starts another; each is the beginning
+#: of a message, taken literally.
+UNWANTED_WARNINGS = (
+    "ignore:`durability` has no effect when no checkpointer is present:UserWarning",
+    "ignore:Remove `format_exc_info` from your processor chain:UserWarning",
+)
+
 #: Seconds between two looks at a server that is starting.
 POLL = 0.1
 
@@ -52,6 +64,11 @@ class Launch:
         Raises:
             LaunchError: it can't; the message says what to ask for instead.
         """
+        if _log_level().lower() not in LOG_LEVELS:
+            raise LaunchError(
+                f"LOG_LEVEL is {_log_level()!r}, but it has to be one of {', '.join(LOG_LEVELS)}. "
+                "Set it to one of them, or leave it out."
+            )
         self.address.check_free()
         if self.reload and self.state != PROJECT:
             raise LaunchError(
@@ -72,7 +89,7 @@ class Launch:
             "--host": self.address.host,
             "--port": self.address.port,
             "--n-jobs-per-worker": self.jobs,
-            "--server-log-level": os.environ.get("LOG_LEVEL", QUIET["LOG_LEVEL"]).upper(),
+            "--server-log-level": _log_level().upper(),
         }
         return [
             *(sys.executable, "-P", "-m", "server.process", str(pipe)),
@@ -122,7 +139,14 @@ def serve(launch: Launch, on_ready: Callable[[], None]) -> int:
 
 def _environment() -> dict[str, str]:
     colours = {} if sys.stdout.isatty() else {"LOG_COLOR": "false"}
-    return {**QUIET, **colours, **os.environ}
+    # Python takes the last that fits: what the environment asks for goes before ours.
+    warnings = ",".join(filter(None, (*UNWANTED_WARNINGS, os.environ.get("PYTHONWARNINGS"))))
+    ours = {"LOG_LEVEL": _log_level(), "PYTHONWARNINGS": warnings}
+    return {**QUIET, **colours, **os.environ, **ours}
+
+
+def _log_level() -> str:
+    return os.environ.get("LOG_LEVEL") or QUIET["LOG_LEVEL"]
 
 
 @contextmanager

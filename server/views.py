@@ -28,7 +28,7 @@ STYLES = {"user": "bold", "tool": "cyan", "system": "magenta"}
 
 def conversations_table(summaries: Iterable[Summary]) -> Table:
     """Conversations, a line each."""
-    table = _table("Thread", "Title", "User", "Messages", "Updated")
+    table = _table("Thread", "Title", "User", "Rows", "Updated")
     table.columns[0].no_wrap = True
     table.columns[3].justify = "right"
     for summary in summaries:

@@ -82,10 +82,19 @@ def test_the_first_failed_run_ends_a_pipe_with_an_error(dev: Dev, dev_database_u
     assert contents(dev_database_url, thread_of(result), "user") == ["hello"]
 
 
-def test_a_time_zone_that_does_not_exist_is_told(dev: Dev) -> None:
+def test_a_time_zone_that_does_not_exist_is_told_and_makes_no_thread(dev: Dev) -> None:
     result = said(dev, "hello\n", "--time-zone", "Mars/Base")
     assert result.code == 1
-    assert "Mars/Base" in result.err
+    assert "'Mars/Base'" in result.err
+    assert "--time-zone" in result.err
+    assert "validation" not in result.err
+    assert "--thread" not in result.err
+
+
+def test_a_slash_at_the_end_of_the_url_makes_no_difference(dev: Dev) -> None:
+    result = task_agent("chat", "--url", f"{dev.url}/", said=b"hello\n")
+    assert result.code == 0, result.err
+    assert result.err.rstrip().endswith(f"--url {dev.url}")
 
 
 @pytest.mark.parametrize("thread", ["nonsense", "0199aaaa-0000-7000-8000-000000000000", "a\tb"])

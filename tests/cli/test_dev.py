@@ -122,6 +122,30 @@ def test_a_model_without_a_key_is_told_before_anything_is_changed(empty_database
     assert tables(empty_database_url) == []
 
 
+def test_a_level_that_is_none_is_told_before_anything_is_changed(empty_database_url: str) -> None:
+    result = task_agent(
+        *("dev", "--port", str(free_port())), DATABASE_URL=empty_database_url, LOG_LEVEL="silly"
+    )
+    assert result.code == 1
+    assert "LOG_LEVEL is 'silly'" in result.err
+    assert "debug, info, warning, error, critical" in result.err.replace("\n", " ")
+    assert result.out == ""
+    assert tables(empty_database_url) == []
+
+
+def test_neither_runs_without_a_thread_nor_failed_ones_make_libraries_warn(
+    database_url: str, tmp_path: Path
+) -> None:
+    with dev_server(tmp_path, DATABASE_URL=database_url) as dev:
+        said = {"messages": [{"role": "user", "content": "hello"}]}
+        with httpx.Client(base_url=dev.url, trust_env=False, timeout=None) as client:
+            for context in ({}, {"model": "gpt-none"}):
+                run = {"assistant_id": "task_agent", "input": said, "context": context}
+                assert client.post("/runs/wait", json=run).is_success
+        wait_until(lambda: "OPENAI_API_KEY" in dev.printed, "the failed run is told of")
+    assert "UserWarning" not in dev.printed
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
