@@ -17,6 +17,7 @@ import psycopg
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
@@ -54,6 +55,7 @@ from .rows import (
 )
 from .settings import DatabaseSettings
 from .transcript import Row, digest_of, is_transcript, row_of, storable, title_of
+from .writes import INSERT_NEW, INSERT_OR_REPLACE, put_writes
 
 #: The owner of threads where there is no authentication.
 LOCAL_USER = "local"
@@ -326,6 +328,27 @@ class TranscriptSaver(AsyncPostgresSaver):
                 )
             written.leaf = digest
         return written
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Store what a task wrote before its step is complete."""
+        configurable = config["configurable"]
+        dumped = self._dump_writes(
+            str(configurable["thread_id"]),
+            configurable["checkpoint_ns"],
+            configurable["checkpoint_id"],
+            task_id,
+            task_path,
+            writes,
+        )
+        special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        async with self._cursor() as cur:
+            await put_writes(cur, INSERT_OR_REPLACE if special else INSERT_NEW, dumped)
 
     # Deleting
 

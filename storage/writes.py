@@ -1,0 +1,53 @@
+"""What tasks wrote before their step was complete, stored in one statement.
+
+The plain saver sends a statement for each write, in a transaction of several round trips.
+"""
+
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
+
+_INSERT = """
+    INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path,
+                                   idx, channel, type, blob)
+    SELECT %(thread_id)s, %(namespace)s, %(checkpoint_id)s, %(task_id)s, %(task_path)s, row.*
+    FROM unnest(%(positions)s::int[], %(channels)s::text[], %(types)s::text[], %(blobs)s::bytea[])
+        AS row(idx, channel, type, blob)
+    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+"""
+INSERT_NEW = _INSERT + "DO NOTHING"
+INSERT_OR_REPLACE = (
+    _INSERT + "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
+)
+
+#: The plain saver's rows of `checkpoint_writes`, as `BasePostgresSaver._dump_writes` makes them.
+Dumped = list[tuple[str, str, str, str, str, int, str, str, bytes]]
+
+
+async def put_writes(cur: AsyncCursor[DictRow], query: str, dumped: Dumped) -> None:
+    """Store one task's writes: new ones with `INSERT_NEW`, or with `INSERT_OR_REPLACE`.
+
+    All of `dumped` belong to one task. Rows that stand for the same place, of which the last one
+    counts, are reduced to it, since a statement may not replace a row twice.
+    """
+    if not dumped:
+        return
+    thread_id, namespace, checkpoint_id, task_id, task_path = dumped[0][:5]
+    places = {row[5]: row for row in dumped}
+    if query == INSERT_NEW:
+        # Of new rows the first one counts.
+        places = {row[5]: row for row in reversed(dumped)}
+    rows = list(places.values())
+    await cur.execute(
+        query,
+        {
+            "thread_id": thread_id,
+            "namespace": namespace,
+            "checkpoint_id": checkpoint_id,
+            "task_id": task_id,
+            "task_path": task_path,
+            "positions": [row[5] for row in rows],
+            "channels": [row[6] for row in rows],
+            "types": [row[7] for row in rows],
+            "blobs": [row[8] for row in rows],
+        },
+    )
