@@ -51,9 +51,47 @@ class Measured:
         return len(self.turn)
 
 
+def _said(text: str, **more: Any) -> AIMessage:
+    """A model's message, with what a provider's client puts into it."""
+    asked, answered = chance.randint(400, 9_000), chance.randint(20, 300)
+    return AIMessage(
+        text,
+        id=f"lc_run--{uuid4()}",
+        response_metadata={
+            "token_usage": {
+                "completion_tokens": answered,
+                "prompt_tokens": asked,
+                "total_tokens": asked + answered,
+                "completion_tokens_details": {
+                    "accepted_prediction_tokens": 0,
+                    "audio_tokens": 0,
+                    "reasoning_tokens": 0,
+                    "rejected_prediction_tokens": 0,
+                },
+                "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
+            },
+            "model_provider": "openai",
+            "model_name": "gpt-5-mini-2025-08-07",
+            "system_fingerprint": f"fp_{uuid4().hex[:10]}",
+            "id": f"chatcmpl-{uuid4().hex}",
+            "service_tier": "default",
+            "finish_reason": "tool_calls" if more else "stop",
+            "logprobs": None,
+        },
+        usage_metadata={
+            "input_tokens": asked,
+            "output_tokens": answered,
+            "total_tokens": asked + answered,
+            "input_token_details": {"audio": 0, "cache_read": 0},
+            "output_token_details": {"audio": 0, "reasoning": 0},
+        },
+        **more,
+    )
+
+
 def _ask(state: MessagesState) -> dict[str, Any]:
     call = {"name": "add_task", "args": {"title": words(6)}, "id": f"call_{uuid4().hex}"}
-    return {"messages": [AIMessage("", tool_calls=[call])]}
+    return {"messages": [_said("", tool_calls=[call])]}
 
 
 def _call(state: MessagesState) -> dict[str, Any]:
@@ -63,7 +101,7 @@ def _call(state: MessagesState) -> dict[str, Any]:
 
 
 def _say(state: MessagesState) -> dict[str, Any]:
-    return {"messages": [AIMessage(words(40))]}
+    return {"messages": [_said(words(40))]}
 
 
 def _graph(saver: BaseCheckpointSaver[Any]) -> Graph:
@@ -79,7 +117,7 @@ def _graph(saver: BaseCheckpointSaver[Any]) -> Graph:
 def _talk(length: int) -> list[AnyMessage]:
     """A conversation of so many messages, to begin with."""
     return [
-        HumanMessage(words(12)) if number % 2 == 0 else AIMessage(words(40))
+        HumanMessage(words(12)) if number % 2 == 0 else _said(words(40))
         for number in range(length)
     ]
 
