@@ -117,8 +117,7 @@ def _graph(saver: BaseCheckpointSaver[Any]) -> Graph:
 def _talk(length: int) -> list[AnyMessage]:
     """A conversation of so many messages, to begin with."""
     return [
-        HumanMessage(words(12)) if number % 2 == 0 else _said(words(40))
-        for number in range(length)
+        HumanMessage(words(12)) if number % 2 == 0 else _said(words(40)) for number in range(length)
     ]
 
 

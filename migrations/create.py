@@ -52,6 +52,23 @@ def create_missing(metadata: MetaData) -> None:
             op.execute(statement)
 
 
+def made_from(models: MetaData, otherwise: MetaData | None = None) -> bool:
+    """Whether the tables, as far as they are there, are as the models have them today.
+
+    `create_all()` makes them like that. Such a database needs no revision's changes, only what
+    may be missing. Where something differs, `otherwise` is looked at, too: whichever the tables are
+    nearer to is what they were meant to be.
+    """
+    if op.get_context().as_sql:
+        return False
+    connection = _driver_connection()
+    found = found_schema(connection, models)
+    wrong = len(conflicts(models, found))
+    if otherwise is None:
+        return bool(found) and wrong == 0
+    return wrong < len(conflicts(otherwise, found_schema(connection, otherwise)))
+
+
 def drop(metadata: MetaData) -> None:
     """Drop the tables in `metadata` and their enum types, with every row in them."""
     items = list(expectations(metadata))
@@ -101,8 +118,8 @@ def _is_column(finding: Finding) -> bool:
 
 def _creation(item: Expectation, new_tables: Collection[str]) -> ExecutableDDLElement | None:
     match item.source:
-        case ENUM() as type_:
-            return CreateEnumType(type_)
+        case Enum() as type_:
+            return CreateEnumType(ENUM(*type_.enums, name=type_.name))
         case Table() as table:
             return CreateTable(table, include_foreign_key_constraints=[])
         case Index() as index:

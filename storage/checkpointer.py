@@ -7,14 +7,12 @@ together, so they can't disagree. `docs/design.md` explains the tree.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from secrets import token_urlsafe
 from typing import Any, cast
 
 import psycopg
-from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     WRITES_IDX_MAP,
@@ -28,34 +26,33 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.checkpoint.serde.types import _DeltaSnapshot
-from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
 
+from .connections import Pool, cursor, transaction
 from .copying import copy_thread
 from .database import open_database, share
 from .deleting import delete_runs, delete_threads
-from .errors import DatabaseFailedError
 from .message_cache import MessageCache
+from .putting import Written, new_rows, split_values
 from .reading import (
     TranscriptError,
     leaf_of,
-    read_message,
     read_transcripts,
     take_leaf,
 )
 from .rows import (
     CHANNEL,
     LEAF_TYPE,
+    PUT_NEW_STEP,
     ConversationGoneError,
     Step,
     ensure_conversation,
     put_step,
 )
 from .settings import DatabaseSettings
-from .transcript import Row, digest_of, is_transcript, row_of, storable, title_of
-from .writes import INSERT_NEW, INSERT_OR_REPLACE, put_writes
+from .transcript import is_transcript, title_of
+from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, put_writes
 
 #: The owner of threads where there is no authentication.
 LOCAL_USER = "local"
@@ -85,11 +82,11 @@ class TranscriptSaver(AsyncPostgresSaver):
         cache_bytes: how much the messages kept in memory may take.
     """
 
-    conn: AsyncConnectionPool[AsyncConnection[Any]]
+    conn: Pool
 
     def __init__(
         self,
-        pool: AsyncConnectionPool[AsyncConnection[Any]],
+        pool: Pool,
         *,
         owner: Owner = authenticated_user,
         serde: SerializerProtocol | None = None,
@@ -252,8 +249,8 @@ class TranscriptSaver(AsyncPostgresSaver):
         new_versions: ChannelVersions,
     ) -> None:
         """A checkpoint of the root graph: everything in one transaction."""
-        inline, blobs = _split_values(checkpoint["channel_values"])
-        written, title = _Written(), None
+        inline, blobs = split_values(checkpoint["channel_values"])
+        written, title = Written(), None
         dumped: list[tuple[str, str, str, bytes | None]] = []
         messages = blobs.get(CHANNEL)
         version = checkpoint["channel_versions"].get(CHANNEL)
@@ -262,7 +259,7 @@ class TranscriptSaver(AsyncPostgresSaver):
             # A thread that the plain saver wrote has no rows yet.
             if CHANNEL in new_versions or self._cache.thread(thread_id).is_empty:
                 del blobs[CHANNEL]
-                written = self._new_rows(thread_id, messages)
+                written = new_rows(self._cache.thread(thread_id), self.serde, messages)
                 dumped.append((CHANNEL, str(version), LEAF_TYPE, written.leaf))
         versions = {k: v for k, v in new_versions.items() if k in blobs}
         dumped += [
@@ -285,7 +282,10 @@ class TranscriptSaver(AsyncPostgresSaver):
         conversation_id = self._cache.thread(thread_id).conversation_id
         if conversation_id is not None:
             async with self._cursor() as cur:
-                await put_step(cur, conversation_id, step, written.rows)
+                try:
+                    await put_step(cur, conversation_id, step, written.rows, PUT_NEW_STEP)
+                except psycopg.errors.UniqueViolation:
+                    await put_step(cur, conversation_id, step, written.rows)
         else:
             async with self._transaction() as cur:
                 conversation_id = await ensure_conversation(cur, thread_id, self._owner(config))
@@ -299,35 +299,6 @@ class TranscriptSaver(AsyncPostgresSaver):
             cached.add(row.digest, row.parent, stored, len(row.payload))
             cached.remember(message, row.digest)
         self._cache.trim(thread_id)
-
-    def _new_rows(self, thread_id: str, messages: list[BaseMessage]) -> "_Written":
-        """The rows of a transcript that may not be stored yet: all from the first unknown on."""
-        cached = self._cache.thread(thread_id)
-        digests = cached.recognise(messages)
-        written = _Written(leaf=digests[-1] if digests else None)
-        now = datetime.now(UTC)
-        for position in range(len(digests), len(messages)):
-            message = messages[position]
-            payload_type, payload = self.serde.dumps_typed(message)
-            digest = digest_of(written.leaf, payload)
-            if digest in cached:
-                # Another object than before, but the same message in the same place.
-                cached.remember(message, digest)
-            else:
-                written.messages.append(message)
-                written.stored.append(read_message(self.serde, payload_type, payload))
-                written.rows.append(
-                    row_of(
-                        messages,
-                        position,
-                        parent=written.leaf,
-                        payload_type=payload_type,
-                        payload=payload,
-                        now=now,
-                    )
-                )
-            written.leaf = digest
-        return written
 
     async def aput_writes(
         self,
@@ -348,7 +319,19 @@ class TranscriptSaver(AsyncPostgresSaver):
         )
         special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
         async with self._cursor() as cur:
-            await put_writes(cur, INSERT_OR_REPLACE if special else INSERT_NEW, dumped)
+            try:
+                await put_writes(cur, INSERT, dumped)
+            except psycopg.errors.UniqueViolation:
+                await put_writes(cur, INSERT_OR_REPLACE if special else INSERT_NEW, dumped)
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        """The version after `current`: its number and some chance, like the plain saver's.
+
+        A checkpoint names a dozen of them, so they are short. The number, of fewer digits, sorts
+        behind the plain saver's smaller ones; the chance tells apart what two branches write.
+        """
+        number = 0 if current is None else int(str(current).partition(".")[0])
+        return f"{number + 1:08}.{token_urlsafe(6)}"
 
     # Deleting
 
@@ -379,84 +362,15 @@ class TranscriptSaver(AsyncPostgresSaver):
 
     # Connections
 
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncCursor[DictRow]]:
-        """All or nothing, with the statements sent together where nothing is read back."""
-        with _explained():
-            async with (
-                self.conn.connection() as connection,
-                connection.pipeline(),
-                connection.transaction(),
-                connection.cursor(binary=True, row_factory=dict_row) as cur,
-            ):
-                yield cur
+    def _transaction(self) -> AbstractAsyncContextManager[AsyncCursor[DictRow]]:
+        return transaction(self.conn)
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
         """What the inherited methods use. The plain saver lets one caller in at a time, even over
         a pool; the pool is all the order that is needed."""
-        if pipeline:
-            async with self._transaction() as cur:
-                yield cur
-            return
-        with _explained():
-            async with (
-                self.conn.connection() as connection,
-                connection.cursor(binary=True, row_factory=dict_row) as cur,
-            ):
-                yield cur
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Tell what can be done where the database fails for a reason outside of this process.
-
-    Raises:
-        DatabaseFailedError: no disk space, no connection, no answer in time.
-    """
-    try:
-        yield
-    except psycopg.OperationalError as error:
-        raise DatabaseFailedError(
-            f"the database failed: {type(error).__name__}: {str(error).strip()}. Nothing was "
-            "half-written. See that the server runs and has disk space, then send the message "
-            "again, or resume the run."
-        ) from error
-
-
-@dataclass
-class _Written:
-    """The part of a transcript that a step writes."""
-
-    rows: list[Row] = field(default_factory=list)
-    #: The objects that the rows were made from, and what will be read of them: what is cached is
-    #: what is stored, not what a node may make of a message while the step is committed.
-    messages: list[BaseMessage] = field(default_factory=list)
-    stored: list[BaseMessage] = field(default_factory=list)
-    #: The last row of the whole transcript, written now or before.
-    leaf: bytes | None = None
-
-
-def _split_values(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Channel values as the plain saver splits them: small ones in the checkpoint, others apart."""
-    inline: dict[str, Any] = {}
-    blobs: dict[str, Any] = {}
-    for channel, value in values.items():
-        if isinstance(value, _DeltaSnapshot):
-            inline[channel] = True
-            blobs[channel] = value
-        elif _fits_json(value):
-            inline[channel] = value
-        else:
-            blobs[channel] = value
-    return inline, blobs
-
-
-def _fits_json(value: Any) -> bool:
-    # A text that `jsonb` can't hold goes where other values go.
-    if isinstance(value, str):
-        return storable(value) == value
-    return value is None or isinstance(value, (int, float, bool))
+        async with transaction(self.conn) if pipeline else cursor(self.conn) as cur:
+            yield cur
 
 
 @asynccontextmanager

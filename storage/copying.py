@@ -9,8 +9,9 @@ from .rows import LOCK_CONVERSATIONS
 from .transcript import row_id
 
 COPY_CONVERSATION = """
-    INSERT INTO conversations (id, user_id, thread_id, title, leaf_checkpoint_id)
-    SELECT %s, user_id, %s, title, leaf_checkpoint_id FROM conversations WHERE thread_id = %s
+    INSERT INTO conversations (id, user_id, thread_id, title, leaf_checkpoint_id, redacted_at)
+    SELECT %s, user_id, %s, title, leaf_checkpoint_id, redacted_at
+    FROM conversations WHERE thread_id = %s
     RETURNING id
 """
 SELECT_TREE = """
@@ -19,10 +20,10 @@ SELECT_TREE = """
 """
 # The keys depend on the conversation, so each message has another in the copy.
 COPY_MESSAGES = """
-    INSERT INTO messages (id, conversation_id, parent_id, digest, role, content, tool_calls,
-                          payload_type, payload, created_at)
-    SELECT copy.id, %s, copy.parent_id, m.digest, m.role, m.content, m.tool_calls,
-           m.payload_type, m.payload, m.created_at
+    INSERT INTO messages (id, conversation_id, user_id, parent_id, digest, role, content,
+                          tool_calls, payload_type, payload, created_at, redacted_at, redaction)
+    SELECT copy.id, %s, m.user_id, copy.parent_id, m.digest, m.role, m.content,
+           m.tool_calls, m.payload_type, m.payload, m.created_at, m.redacted_at, m.redaction
     FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS copy(source, id, parent_id)
     JOIN messages m ON m.id = copy.source
 """

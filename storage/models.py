@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     String,
@@ -50,10 +51,18 @@ class Conversation(SQLModel, table=True):
     __tablename__ = "conversations"
     __table_args__ = (
         UniqueConstraint("thread_id", name="uq_conversations_thread_id"),
-        Index("ix_conversations_user_id", "user_id"),
+        # Pages of a user's conversations, the last changed first.
+        Index("ix_conversations_user_id", "user_id", "updated_at", "id"),
         Index("ix_conversations_updated_at", "updated_at"),
-        # Without it, every deleted message would scan this table for the reference.
-        Index("ix_conversations_leaf_id", "leaf_id"),
+        # With the conversation in the key, no other conversation's message can be a leaf, and the
+        # primary key serves whoever deletes a message and has to look for references to it. So
+        # `leaf_id`, which changes in every step, needs no index, and a step writes none.
+        ForeignKeyConstraint(
+            ["id", "leaf_id"],
+            ["messages.conversation_id", "messages.id"],
+            name="fk_conversations_leaf",
+            use_alter=True,
+        ),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -64,25 +73,33 @@ class Conversation(SQLModel, table=True):
     #: The first words the user said; none before they have said any.
     title: str | None = Field(default=None, sa_column=Column(String(TITLE_MAX)))
     #: The last message of the active branch; none while the transcript is empty.
-    leaf_id: UUID | None = Field(
-        default=None,
-        sa_column=Column(
-            Uuid, ForeignKey("messages.id", name="fk_conversations_leaf_id", use_alter=True)
-        ),
-    )
+    leaf_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
     #: The checkpoint that `leaf_id` is taken from: the latest of the thread's root graph.
     leaf_checkpoint_id: str | None = Field(default=None, sa_column=Column(Text))
     created_at: datetime | None = Field(default=None, sa_column=timestamp_column())
+    #: When the person last said something, or a step was last stored, to the second.
     updated_at: datetime | None = Field(default=None, sa_column=timestamp_column())
+    #: When a message of it was last redacted. Processes that remember the messages as they were
+    #: before then have to forget them.
+    redacted_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True), nullable=True)
+    )
 
 
 class Message(SQLModel, table=True):
-    """One message, written once and never changed."""
+    """One message, written once and never changed, but for a redaction."""
 
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("conversation_id", "digest", name="uq_messages_conversation_digest"),
-        Index("ix_messages_conversation_id", "conversation_id"),
+        # What the foreign keys of leaves and parents refer to.
+        UniqueConstraint("conversation_id", "id", name="ix_messages_conversation_id"),
+        # With the conversation in the key, a parent is always of the same one.
+        ForeignKeyConstraint(
+            ["conversation_id", "parent_id"],
+            ["messages.conversation_id", "messages.id"],
+            name="fk_messages_parent",
+        ),
         Index("idx_messages_conversation_created", "conversation_id", "created_at"),
         # Without it, every deleted message would scan this table for its children.
         Index("ix_messages_parent_id", "parent_id"),
@@ -93,8 +110,8 @@ class Message(SQLModel, table=True):
         sa_column=Column(Uuid, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False)
     )
     #: The message before this one on every branch that holds it; none for the first.
-    parent_id: UUID | None = Field(default=None, sa_column=Column(Uuid, ForeignKey("messages.id")))
-    #: sha256(parent's digest followed by the payload), 32 bytes.
+    parent_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    #: sha256(parent's digest followed by the payload as it was written), 32 bytes.
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     #: user, assistant, system or tool; the message's own type for any other.
     role: str = Field(sa_column=Column(String(ROLE_MAX), nullable=False))
@@ -111,3 +128,12 @@ class Message(SQLModel, table=True):
         sa_column=Column(String(50), nullable=False, server_default=text("'msgpack'"))
     )
     created_at: datetime | None = Field(default=None, sa_column=timestamp_column())
+    #: The conversation's owner, so that one user's messages can be searched by an index.
+    user_id: UUID = Field(sa_column=Column(Uuid, nullable=False))
+    #: When the content was blanked on purpose; none for all other messages.
+    redacted_at: datetime | None = Field(
+        default=None, sa_column=Column(DateTime(timezone=True), nullable=True)
+    )
+    #: sha256("redacted" followed by the digest and the blanked payload): the trace of a redaction,
+    #: which stands in for the digest that the payload doesn't match any more.
+    redaction: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))

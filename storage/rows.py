@@ -42,11 +42,16 @@ SELECT_CONVERSATION = "SELECT id FROM conversations WHERE thread_id = %s"
 # Another process may have stored a later checkpoint already; then that one's leaf stays. (It is
 # noted in the row itself, since a row that was waited for is seen as it is now, and other tables as
 # they were when the statement began.)
+# The time of change stands in two indexes, and a row whose indexed columns stay is cheap to update:
+# it moves when the person speaks, and else once a second at most.
 # The microseconds keep the rows of one step in order for whoever sorts by time.
-PUT_CHECKPOINT = """
+_PUT_STEP = """
     WITH conversation AS (
         UPDATE conversations SET
-            updated_at = clock_timestamp(),
+            updated_at = CASE
+                WHEN %(spoken)s OR updated_at < clock_timestamp() - interval '1 second'
+                THEN clock_timestamp() ELSE updated_at
+            END,
             title = coalesce(title, %(title)s),
             leaf_id = CASE
                 WHEN leaf_checkpoint_id > %(checkpoint_id)s THEN leaf_id
@@ -64,12 +69,12 @@ PUT_CHECKPOINT = """
             END,
             leaf_checkpoint_id = greatest(leaf_checkpoint_id, %(checkpoint_id)s)
         WHERE id = %(conversation_id)s
-        RETURNING id
+        RETURNING id, user_id
     ), message_rows AS (
-        INSERT INTO messages (id, conversation_id, parent_id, digest, role, content, tool_calls,
-                              payload_type, payload, created_at)
-        SELECT row.id, conversation.id, row.parent_id, row.digest, row.role, row.content,
-               row.tool_calls, row.payload_type, row.payload,
+        INSERT INTO messages (id, conversation_id, user_id, parent_id, digest, role, content,
+                              tool_calls, payload_type, payload, created_at)
+        SELECT row.id, conversation.id, conversation.user_id, row.parent_id, row.digest, row.role,
+               row.content, row.tool_calls, row.payload_type, row.payload,
                clock_timestamp() + row.position * interval '1 microsecond'
         FROM conversation, unnest(
             %(ids)s::uuid[], %(parent_ids)s::uuid[], %(digests)s::bytea[], %(roles)s::text[],
@@ -77,7 +82,7 @@ PUT_CHECKPOINT = """
             %(payloads)s::bytea[]
         ) WITH ORDINALITY AS row(id, parent_id, digest, role, content, tool_calls, payload_type,
                                  payload, position)
-        ON CONFLICT (conversation_id, digest) DO NOTHING
+        {keep_messages}
     ), blobs AS (
         INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
         SELECT %(thread_id)s, '', row.channel, row.version, row.type, row.blob
@@ -85,18 +90,26 @@ PUT_CHECKPOINT = """
             %(blob_channels)s::text[], %(blob_versions)s::text[], %(blob_types)s::text[],
             %(blobs)s::bytea[]
         ) AS row(channel, version, type, blob)
-        ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
+        {keep_blobs}
     ), checkpoint AS (
         INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id,
                                  checkpoint, metadata)
         SELECT %(thread_id)s, '', %(checkpoint_id)s, %(parent_checkpoint_id)s, %(checkpoint)s,
                %(metadata)s
         FROM conversation
-        ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
-        DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
+        {replace_checkpoint}
     )
     SELECT id FROM conversation
 """
+# Nearly always all of it is new. To find out row by row costs a record in the write-ahead log for
+# each, so it is found out at the first row that isn't, and then everything is sent again.
+PUT_NEW_STEP = _PUT_STEP.format(keep_messages="", keep_blobs="", replace_checkpoint="")
+PUT_STEP = _PUT_STEP.format(
+    keep_messages="ON CONFLICT (conversation_id, digest) DO NOTHING",
+    keep_blobs="ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING",
+    replace_checkpoint="""ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
+        DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata""",
+)
 
 SELECT_MESSAGES = """
     SELECT m.id, m.parent_id, m.digest, m.payload_type, m.payload
@@ -143,25 +156,34 @@ class Step:
 
 
 async def put_step(
-    cur: AsyncCursor[DictRow], conversation_id: UUID, step: Step, rows: Sequence[Row]
+    cur: AsyncCursor[DictRow],
+    conversation_id: UUID,
+    step: Step,
+    rows: Sequence[Row],
+    statement: str = PUT_STEP,
 ) -> None:
     """Write a checkpoint, its blobs and its messages, parents before children, or nothing.
 
     A message that is there already is left as it is.
 
+    Args:
+        statement: `PUT_NEW_STEP` is cheaper, but refuses to store what is there already.
+
     Raises:
         ConversationGoneError: there is no such conversation any more.
+        UniqueViolation: with `PUT_NEW_STEP`, if a part of the step is there already.
     """
 
     def key(digest: bytes | None) -> UUID | None:
         return None if digest is None else row_id(conversation_id, digest)
 
     await cur.execute(
-        PUT_CHECKPOINT,
+        statement,
         {
             "conversation_id": conversation_id,
             "thread_id": step.thread_id,
             "title": step.title,
+            "spoken": any(row.role == "user" for row in rows),
             "channel": CHANNEL,
             "version": step.version,
             "leaf_type": LEAF_TYPE,

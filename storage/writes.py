@@ -6,17 +6,20 @@ The plain saver sends a statement for each write, in a transaction of several ro
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
-_INSERT = """
+#: Fails where something is there already. That is rare, and cheaper than to find out for each.
+INSERT = """
     INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path,
                                    idx, channel, type, blob)
     SELECT %(thread_id)s, %(namespace)s, %(checkpoint_id)s, %(task_id)s, %(task_path)s, row.*
     FROM unnest(%(positions)s::int[], %(channels)s::text[], %(types)s::text[], %(blobs)s::bytea[])
         AS row(idx, channel, type, blob)
-    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
 """
-INSERT_NEW = _INSERT + "DO NOTHING"
+_THERE_ALREADY = "ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO "
+INSERT_NEW = INSERT + _THERE_ALREADY + "NOTHING"
 INSERT_OR_REPLACE = (
-    _INSERT + "DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
+    INSERT
+    + _THERE_ALREADY
+    + "UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob"
 )
 
 #: The plain saver's rows of `checkpoint_writes`, as `BasePostgresSaver._dump_writes` makes them.
@@ -24,7 +27,7 @@ Dumped = list[tuple[str, str, str, str, str, int, str, str, bytes]]
 
 
 async def put_writes(cur: AsyncCursor[DictRow], query: str, dumped: Dumped) -> None:
-    """Store one task's writes: new ones with `INSERT_NEW`, or with `INSERT_OR_REPLACE`.
+    """Store one task's writes, with one of the three statements above.
 
     All of `dumped` belong to one task. Rows that stand for the same place, of which the last one
     counts, are reduced to it, since a statement may not replace a row twice.
@@ -33,7 +36,7 @@ async def put_writes(cur: AsyncCursor[DictRow], query: str, dumped: Dumped) -> N
         return
     thread_id, namespace, checkpoint_id, task_id, task_path = dumped[0][:5]
     places = {row[5]: row for row in dumped}
-    if query == INSERT_NEW:
+    if query != INSERT_OR_REPLACE:
         # Of new rows the first one counts.
         places = {row[5]: row for row in reversed(dumped)}
     rows = list(places.values())

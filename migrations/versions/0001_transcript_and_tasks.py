@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ENUM, JSONB
 
 from migrations import create
+from migrations.run import metadata as models
 
 revision = "0001"
 down_revision = None
@@ -120,7 +121,7 @@ sa.Table(
 
 def upgrade() -> None:
     """Create what is missing; a database that somebody has touched holds some of it."""
-    create.create_missing(tables)
+    create.create_missing(models if create.made_from(models, tables) else tables)
 
 
 def downgrade() -> None:

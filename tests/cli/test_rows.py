@@ -19,10 +19,11 @@ def _database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
 
 
-def message(conversation: UUID, role: str, content: str, parent: UUID | None, **more: Any) -> Any:
+def message(told: Conversation, role: str, content: str, parent: UUID | None, **more: Any) -> Any:
     return Message(
         id=uuid4(),
-        conversation_id=conversation,
+        conversation_id=told.id,
+        user_id=told.user_id,
         parent_id=parent,
         digest=uuid4().bytes * 2,
         role=role,
@@ -47,11 +48,11 @@ def conversation(database_url: str, _database: None) -> UUID:
             await session.flush()
             call = {"id": "c1", "tool": "add_task", "arguments": {"title": "milk"}}
             done = {**call, "result": {"action": "added"}, "status": "success", "timestamp": "now"}
-            asked = message(told.id, "user", "Buy [bold]milk[/] :smile:\x1b[2J", None)
-            called = message(told.id, "assistant", "", asked.id, tool_calls=[call])
-            result = message(told.id, "tool", "{}", called.id, tool_calls=[done])
-            left = message(told.id, "assistant", "First answer", result.id)
-            answer = message(told.id, "assistant", "Second answer", result.id)
+            asked = message(told, "user", "Buy [bold]milk[/] :smile:\x1b[2J", None)
+            called = message(told, "assistant", "", asked.id, tool_calls=[call])
+            result = message(told, "tool", "{}", called.id, tool_calls=[done])
+            left = message(told, "assistant", "First answer", result.id)
+            answer = message(told, "assistant", "Second answer", result.id)
             for row in (asked, called, result, left, answer):
                 session.add(row)
                 await session.flush()
@@ -170,18 +171,18 @@ def test_migrate_makes_what_verify_schema_misses(
     assert after.code == 0
     assert "DIFFERS" not in after.out
     assert "all as expected" in after.out
-    for part in ("messages.tool_calls", "ix_messages_conversation_id", "tasks.user_id → users"):
+    for part in ("messages.tool_calls", "idx_messages_conversation_created", "tasks.user_id → users"):
         assert part in after.out
 
 
 @pytest.mark.usefixtures("_database")
 def test_verify_schema_names_what_differs(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
-        connection.execute("DROP INDEX ix_messages_conversation_id")
+        connection.execute("DROP INDEX idx_messages_conversation_created")
     result = task_agent("verify-schema")
     assert result.code == 1
     (row,) = [line for line in result.out.splitlines() if line.startswith("DIFFERS")]
-    assert "ix_messages_conversation_id" in row
+    assert "idx_messages_conversation_created" in row
     assert "1 of" in result.err
 
 

@@ -20,12 +20,13 @@ ROWS = """
 INSERT INTO users (id, subject) VALUES ('00000000-0000-4000-8000-000000000001', 'ada');
 INSERT INTO conversations (id, user_id, thread_id)
     SELECT '00000000-0000-4000-8000-000000000002', id, 'thread' FROM users;
-INSERT INTO messages (id, conversation_id, parent_id, digest, role, content, payload)
-    SELECT '00000000-0000-4000-8000-000000000003'::uuid, id, NULL::uuid, '\\x01'::bytea, 'user',
-           'buy milk', '\\x00'::bytea FROM conversations
+INSERT INTO messages (id, conversation_id, user_id, parent_id, digest, role, content, payload)
+    SELECT '00000000-0000-4000-8000-000000000003'::uuid, id, user_id, NULL::uuid, '\\x01'::bytea,
+           'user', 'buy milk', '\\x00'::bytea FROM conversations
     UNION ALL
-    SELECT '00000000-0000-4000-8000-000000000004', id, '00000000-0000-4000-8000-000000000003',
-           '\\x02', 'assistant', 'done', '\\x00' FROM conversations;
+    SELECT '00000000-0000-4000-8000-000000000004', id, user_id,
+           '00000000-0000-4000-8000-000000000003', '\\x02', 'assistant', 'done', '\\x00'
+    FROM conversations;
 UPDATE conversations SET leaf_id = '00000000-0000-4000-8000-000000000004';
 INSERT INTO tasks (id, user_id, number, title, priority)
     SELECT '00000000-0000-4000-8000-000000000005', id, 1, 'Buy milk', 'high' FROM users;

@@ -36,9 +36,11 @@ async def say(
 ) -> UUID:
     """One message more, as the conversation's leaf or beside its active branch."""
     async with database.session() as session:
+        conversation = await session.get_one(Conversation, conversation_id)
         message = Message(
             id=uuid4(),
             conversation_id=conversation_id,
+            user_id=conversation.user_id,
             parent_id=parent,
             digest=uuid4().bytes * 2,
             role="user",
@@ -49,7 +51,6 @@ async def say(
         session.add(message)
         await session.flush()
         if leaf:
-            conversation = await session.get_one(Conversation, conversation_id)
             conversation.leaf_id = message.id
         await session.commit()
         return message.id

@@ -203,9 +203,11 @@ def constraint_name(url: str, part: Part) -> str:
         kind, target = "f", part.name.split(" → ")
     rows = fetch(
         url,
-        "SELECT conname, a.attname, confrelid::regclass::text FROM pg_constraint"
-        " JOIN pg_attribute a ON attrelid = conrelid AND attnum = conkey[1]"
-        " WHERE conrelid = to_regclass(%s) AND contype = %s",
+        "SELECT conname, string_agg(a.attname, ', ' ORDER BY key.place), confrelid::regclass::text"
+        " FROM pg_constraint, unnest(conkey) WITH ORDINALITY AS key(number, place)"
+        " JOIN pg_attribute a ON attnum = key.number"
+        " WHERE attrelid = conrelid AND conrelid = to_regclass(%s) AND contype = %s"
+        " GROUP BY 1, 3",
         part.table,
         kind,
     )

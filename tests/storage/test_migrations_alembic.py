@@ -136,7 +136,8 @@ def test_a_script_for_an_empty_database_can_be_made(
 
 def test_a_script_that_goes_down_can_be_made(alembic: Alembic, empty_database_url: str) -> None:
     alembic("upgrade", "head")
-    execute(empty_database_url, alembic("downgrade", "0001:base", "--sql"))
+    (head,) = ScriptDirectory(ROOT / "migrations").get_heads()
+    execute(empty_database_url, alembic("downgrade", f"{head}:base", "--sql"))
     assert contents(empty_database_url) == {}
 
 
@@ -175,13 +176,13 @@ def test_a_new_revision_imports_sqlmodel_and_proposes_nothing(
     ini = str(checkout / "alembic.ini")
     langgraph_setup(empty_database_url)
     alembic("upgrade", "head", ini=ini)
-    alembic("revision", "--autogenerate", "--rev-id", "0002", "-m", "nothing new", ini=ini)
-    revision = (checkout / "migrations" / "versions" / "0002_nothing_new.py").read_text()
+    alembic("revision", "--autogenerate", "--rev-id", "9999", "-m", "nothing new", ini=ini)
+    revision = (checkout / "migrations" / "versions" / "9999_nothing_new.py").read_text()
     assert "import sqlmodel" in revision
     assert "drop_table" not in revision
     assert revision.count("    pass") == 2
     alembic("upgrade", "head", ini=ini)
-    assert fetch(empty_database_url, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert fetch(empty_database_url, "SELECT version_num FROM alembic_version") == [("9999",)]
     assert set(contents(empty_database_url)) == set(metadata.tables)
 
 
@@ -189,9 +190,10 @@ def test_each_revision_is_a_transaction(
     empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkout = copy_of_the_migrations(tmp_path)
-    (checkout / "migrations" / "versions" / "0002_fails.py").write_text(
+    (head,) = ScriptDirectory(ROOT / "migrations").get_heads()
+    (checkout / "migrations" / "versions" / "9999_fails.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '0002', '0001'\n"
+        f"revision, down_revision = '9999', '{head}'\n"
         "def upgrade():\n"
         "    op.execute('CREATE TABLE half (id int)')\n"
         "    op.execute('SELECT 1 / 0')\n"
@@ -199,7 +201,7 @@ def test_each_revision_is_a_transaction(
     monkeypatch.setattr(run, "__file__", str(checkout / "migrations" / "run.py"))
     with pytest.raises(MigrationError, match="division by zero"):
         migrate(empty_database_url)
-    assert fetch(empty_database_url, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert fetch(empty_database_url, "SELECT version_num FROM alembic_version") == [(head,)]
     assert fetch(empty_database_url, "SELECT to_regclass('half') IS NULL") == [(True,)]
 
 
