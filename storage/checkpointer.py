@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from secrets import token_urlsafe
 from typing import Any, cast
+from uuid import UUID
 
 import psycopg
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     WRITES_IDX_MAP,
@@ -26,21 +28,16 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from psycopg import AsyncCursor
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 
 from .connections import Pool, cursor, transaction
 from .copying import copy_thread
 from .database import open_database, share
 from .deleting import delete_runs, delete_threads
-from .message_cache import MessageCache
+from .message_cache import CachedThread, MessageCache
 from .putting import Written, new_rows, split_values
-from .reading import (
-    TranscriptError,
-    leaf_of,
-    read_transcripts,
-    take_leaf,
-)
+from .reading import TranscriptError, keep_rows
 from .rows import (
     CHANNEL,
     LEAF_TYPE,
@@ -50,6 +47,7 @@ from .rows import (
     ensure_conversation,
     put_step,
 )
+from .selecting import SELECT_CHECKPOINTS, leaf_of, select_messages, without_leaf
 from .settings import DatabaseSettings
 from .transcript import is_transcript, title_of
 from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, put_writes
@@ -145,31 +143,56 @@ class TranscriptSaver(AsyncPostgresSaver):
 
     async def _select_once(self, where: str, args: Sequence[Any]) -> list[CheckpointTuple]:
         async with self._cursor() as cur:
-            await cur.execute(self.SELECT_SQL + where, args, binary=True)
+            await cur.execute(SELECT_CHECKPOINTS + where, args, binary=True)
             values = await cur.fetchall()
             await self._migrate_sends(cur, values)
-            leaves: dict[str, set[bytes]] = defaultdict(set)
-            for value in values:
-                if leaf := leaf_of(value):
-                    leaves[value["thread_id"]].add(leaf)
-            transcripts = {
-                (thread_id, leaf): messages
-                for thread_id, wanted in leaves.items()
-                for leaf, messages in (
-                    await read_transcripts(
-                        cur.connection, self._cache, self.serde, thread_id, wanted
-                    )
-                ).items()
-            }
-        found = []
+            transcripts = await self._transcripts(cur.connection, values)
+        return [await self._load_with(value, transcripts) for value in values]
+
+    async def _transcripts(
+        self, connection: AsyncConnection[Any], values: list[DictRow]
+    ) -> dict[tuple[str, bytes], list[BaseMessage]]:
+        """The transcripts that these checkpoints point at, by thread and leaf."""
+        leaves: dict[str, set[bytes]] = defaultdict(set)
         for value in values:
-            leaf = take_leaf(value)
-            checkpoint = await self._load_checkpoint_tuple(value)
-            if leaf is not None:
-                messages = transcripts[value["thread_id"], leaf]
-                checkpoint.checkpoint["channel_values"][CHANNEL] = list(messages)
-            found.append(checkpoint)
+            if leaf := leaf_of(value):
+                leaves[value["thread_id"]].add(leaf)
+        found: dict[tuple[str, bytes], list[BaseMessage]] = {}
+        for thread_id, wanted in leaves.items():
+            cached = self._meet(next(v for v in values if v["thread_id"] == thread_id))
+            missing = [leaf for leaf in wanted if cached.path(leaf) is None]
+            if missing:
+                rows = await select_messages(connection, thread_id)
+                keep_rows(thread_id, cached, self.serde, missing, rows)
+            read = cached.hand_out(wanted)
+            self._cache.trim(thread_id)
+            found |= {(thread_id, leaf): messages for leaf, messages in read.items()}
         return found
+
+    def _meet(self, value: DictRow) -> CachedThread:
+        """What is cached of a checkpoint's thread, and of the conversation that is there now."""
+        thread_id = value["thread_id"]
+        id_, redacted_at = value["conversation"] or (None, None)
+        conversation = None if id_ is None else (UUID(bytes=bytes(id_)), redacted_at)
+        cached = self._cache.thread(thread_id)
+        if cached.conversation != conversation:
+            if cached.conversation is not None:
+                self._cache.forget(thread_id)
+                cached = self._cache.thread(thread_id)
+            cached.conversation = conversation
+        return cached
+
+    async def _load_with(
+        self, value: DictRow, transcripts: dict[tuple[str, bytes], list[BaseMessage]]
+    ) -> CheckpointTuple:
+        leaf = leaf_of(value)
+        if leaf is None:
+            return await self._load_checkpoint_tuple(value)
+        value["channel_values"] = without_leaf(value["channel_values"])
+        checkpoint = await self._load_checkpoint_tuple(value)
+        messages = transcripts[value["thread_id"], leaf]
+        checkpoint.checkpoint["channel_values"][CHANNEL] = list(messages)
+        return checkpoint
 
     async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
         """A checkpoint as it was put. The plain saver goes to a thread for the pending writes of
@@ -250,6 +273,7 @@ class TranscriptSaver(AsyncPostgresSaver):
     ) -> None:
         """A checkpoint of the root graph: everything in one transaction."""
         inline, blobs = split_values(checkpoint["channel_values"])
+        cached = self._cache.thread(thread_id)
         written, title = Written(), None
         dumped: list[tuple[str, str, str, bytes | None]] = []
         messages = blobs.get(CHANNEL)
@@ -257,9 +281,9 @@ class TranscriptSaver(AsyncPostgresSaver):
         if is_transcript(messages):
             title = title_of(messages)
             # A thread that the plain saver wrote has no rows yet.
-            if CHANNEL in new_versions or self._cache.thread(thread_id).is_empty:
+            if CHANNEL in new_versions or cached.is_empty:
                 del blobs[CHANNEL]
-                written = new_rows(self._cache.thread(thread_id), self.serde, messages)
+                written = new_rows(cached, self.serde, messages)
                 dumped.append((CHANNEL, str(version), LEAF_TYPE, written.leaf))
         versions = {k: v for k, v in new_versions.items() if k in blobs}
         dumped += [
@@ -279,8 +303,8 @@ class TranscriptSaver(AsyncPostgresSaver):
             leaf=written.leaf,
             title=title,
         )
-        conversation_id = self._cache.thread(thread_id).conversation_id
-        if conversation_id is not None:
+        if cached.conversation is not None:
+            conversation_id, _ = cached.conversation
             async with self._cursor() as cur:
                 try:
                     await put_step(cur, conversation_id, step, written.rows, PUT_NEW_STEP)
@@ -292,12 +316,9 @@ class TranscriptSaver(AsyncPostgresSaver):
                 await put_step(cur, conversation_id, step, written.rows)
         # Only what has been committed is remembered.
         cached = self._cache.thread(thread_id)
-        cached.conversation_id = conversation_id
-        for row, message, stored in zip(
-            written.rows, written.messages, written.stored, strict=True
-        ):
-            cached.add(row.digest, row.parent, stored, len(row.payload))
-            cached.remember(message, row.digest)
+        if cached.conversation is None:
+            cached.conversation = (conversation_id, None)
+        written.keep(cached)
         self._cache.trim(thread_id)
 
     async def aput_writes(

@@ -9,66 +9,128 @@ These are the innermost loops of the checkpointer, run over the whole conversati
 a turn, so they are written for speed.
 """
 
-import copy
 import gc
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
+from langgraph.checkpoint.serde.base import SerializerProtocol
 
-#: Bytes that a cached message takes beside its payload: the object, its dicts, the cache's entry.
-OVERHEAD = 2_000
-#: So many objects may be gone before they are looked for.
-PURGE_STEP = 1_000
+from .decoding import make_messages, plain_message, read_message
+from .message_copies import Copied, copy_message, what_to_copy
 
-_ATOMIC = frozenset({str, int, float, bool, bytes, type(None)})
-_set = object.__setattr__
+#: About how many bytes a cached message takes, for each byte of its payload and beside it: the
+#: payload itself, the object, its dicts, the cache's entry.
+SIZES, OVERHEAD = 4, 2_000
+#: Bytes of a payload of which no message is made more often than need be.
+LONG = 16_384
+#: So many lists of a thread's messages are known at a time: those of its running graphs.
+LISTS = 8
+
 _fields_of = attrgetter("__dict__")
 _extra_of = attrgetter("__pydantic_extra__")
-_new: Callable[[type[BaseMessage]], BaseMessage] = object.__new__
-
-#: Names of fields, and functions that make copies of their values.
-Mutable = tuple[tuple[str, Callable[[], Any]], ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Node:
-    """A stored message. Nobody but the cache holds this object, so it is as it was stored."""
+    """A stored message. Nobody but the cache holds its object, so it is as it was stored.
 
-    message: BaseMessage
-    parent: bytes | None
-    size: int
-    #: The fields whose values could be changed in place, each with what makes a copy.
-    mutable: Mutable
+    The object is made when it is needed for the first time: many a process reads a conversation
+    once, shows it, and never comes back to it.
+    """
+
+    __slots__ = ("_copied", "_message", "parent", "plain", "size")
+
+    def __init__(
+        self, parent: bytes | None, serde: SerializerProtocol, payload_type: str, payload: bytes
+    ) -> None:
+        """Raises `UnreadableMessageError` if the serialiser makes no message of the payload."""
+        self.parent = parent
+        self.size = SIZES * len(payload) + OVERHEAD
+        #: Of a plain message another one is made. That is quicker than to copy it, unless much text
+        #: would have to be copied as well.
+        self.plain = plain_message(serde, payload_type, payload) if len(payload) < LONG else None
+        self._message = None if self.plain else read_message(serde, payload_type, payload)
+        self._copied: Copied | None = None
+
+    @property
+    def message(self) -> BaseMessage:
+        """The message as it was stored. It must not be changed."""
+        if self._message is None:
+            (self._message,) = hand_out([self])
+        return self._message
+
+    def copy(self) -> BaseMessage:
+        """A copy of a message that is not plain."""
+        if self._copied is None:
+            self._copied = what_to_copy(self.message)
+        return copy_message(self.message, self._copied)
 
 
-class _Recognised:
-    """A list of messages that were recognised, in the form in which it is compared quickly."""
+def hand_out(nodes: Sequence[Node]) -> list[BaseMessage]:
+    """A message of each, for a caller, who may change it."""
+    made = iter(make_messages([node.plain for node in nodes if node.plain is not None]))
+    return [node.copy() if node.plain is None else next(made) for node in nodes]
 
-    def __init__(self) -> None:
-        self.digests: list[bytes] = []
+
+class _KnownList:
+    """Objects outside of the cache that are rows of a thread, one the parent of the next."""
+
+    def __init__(
+        self, messages: Sequence[BaseMessage], digests: list[bytes], nodes: list[Node]
+    ) -> None:
         self.ids: list[int] = []
-        self.references: list[weakref.ref[BaseMessage]] = []
-        #: Of the stored messages.
-        self.fields: list[dict[str, Any]] = []
-        self.extras: list[dict[str, Any] | None] = []
+        self.digests: list[bytes] = []
+        self._references: list[weakref.ref[BaseMessage]] = []
+        self._nodes: list[Node] = []
+        #: Of the stored messages, as far as they have been needed.
+        self._fields: list[dict[str, Any]] = []
+        self._extras: list[dict[str, Any] | None] = []
+        self.extend(messages, digests, nodes)
 
     def extend(
-        self, messages: Sequence[BaseMessage], digests: list[bytes], stored: list[BaseMessage]
+        self, messages: Sequence[BaseMessage], digests: list[bytes], nodes: list[Node]
     ) -> None:
-        """The list goes on with these, which were stored like that."""
-        self.digests += digests
+        """The list goes on with these."""
         self.ids += map(id, messages)
-        self.references += map(weakref.ref, messages)
-        self.fields += map(_fields_of, stored)
-        self.extras += map(_extra_of, stored)
+        self.digests += digests
+        self._references += map(weakref.ref, messages)
+        self._nodes += nodes
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody has these objects any more."""
+        return self._references[-1]() is None and self._references[0]() is None
+
+    def common(self, ids: list[int]) -> int:
+        """With how many of these objects the list begins."""
+        count = min(len(ids), len(self.ids))
+        if ids[:count] != self.ids[:count]:
+            pairs = zip(ids, self.ids, strict=False)
+            count = next(place for place, (one, other) in enumerate(pairs) if one != other)
+        # Numbers of objects that live are nobody else's; of others they may be.
+        alive = [reference() for reference in self._references[:count]]
+        return alive.index(None) if None in alive else count
+
+    def unchanged(self, messages: Sequence[BaseMessage], count: int) -> int:
+        """How many of the first `count` messages are still as they were stored."""
+        for node in self._nodes[len(self._fields) : count]:
+            self._fields.append(node.message.__dict__)
+            self._extras.append(node.message.__pydantic_extra__)
+        # Whole lists are compared in a fraction of the time that it takes one by one.
+        fields, extras = (list(map(of, messages[:count])) for of in (_fields_of, _extra_of))
+        if fields == self._fields[:count] and extras == self._extras[:count]:
+            return count
+        compared = zip(fields, self._fields, extras, self._extras, strict=False)
+        return next(
+            place for place, (one, stored, extra, its) in enumerate(compared)
+            if one != stored or extra != its
+        )  # fmt: skip
 
 
 class CachedThread:
@@ -78,22 +140,18 @@ class CachedThread:
         self.size = OVERHEAD
         #: How much of `size` the cache as a whole has counted.
         self.counted = 0
-        #: The thread's conversation, once it is known to be there.
-        self.conversation_id: UUID | None = None
+        #: The thread's conversation, once it is known to be there, and its last redaction that
+        #: what is cached takes into account, in Postgres's binary form.
+        self.conversation: tuple[UUID, bytes | None] | None = None
         self._nodes: dict[bytes, Node] = {}
-        #: The objects outside the cache that are rows of this thread, by identity, as long as they
-        #: live; when they are gone their numbers may be other objects'.
-        self._known: dict[int, tuple[weakref.ref[BaseMessage], bytes]] = {}
-        self._purge_at = PURGE_STEP
-        self._last: _Recognised | None = None
+        #: The latest first.
+        self._lists: list[_KnownList] = []
 
-    def add(self, digest: bytes, parent: bytes | None, message: BaseMessage, size: int) -> Node:
-        """Keep a stored message, which from now on belongs to the cache."""
-        if (node := self._nodes.get(digest)) is None:
-            node = Node(message, parent, size + OVERHEAD, mutable_fields(message))
+    def add(self, digest: bytes, node: Node) -> None:
+        """Keep a stored message."""
+        if digest not in self._nodes:
             self._nodes[digest] = node
             self.size += node.size
-        return node
 
     @property
     def is_empty(self) -> bool:
@@ -103,15 +161,15 @@ class CachedThread:
     def __contains__(self, digest: bytes) -> bool:
         return digest in self._nodes
 
-    def path(self, leaf: bytes) -> list[tuple[bytes, Node]] | None:
-        """Root to leaf, or none where a message on the way is not in the cache."""
+    def path(self, leaf: bytes) -> list[bytes] | None:
+        """Digests from root to leaf, or none where a message on the way is not in the cache."""
         nodes, path = self._nodes, []
         digest: bytes | None = leaf
         while digest is not None:
             node = nodes.get(digest)
             if node is None:
                 return None
-            path.append((digest, node))
+            path.append(digest)
             digest = node.parent
         path.reverse()
         return path
@@ -122,74 +180,53 @@ class CachedThread:
         It ends before the first object that is not known, that somebody has changed, or that
         follows another message than it did.
         """
-        digests = self._recognise_again(messages)
-        again = len(digests)
-        parent = digests[-1] if digests else None
-        nodes, known = self._nodes, self._known
-        for message in messages[again:]:
-            entry = known.get(id(message))
-            if entry is None or entry[0]() is not message:
-                break
-            digest = entry[1]
-            node = nodes.get(digest)
-            if node is None or node.parent != parent or not _is_unchanged(message, node.message):
-                break
-            digests.append(digest)
-            parent = digest
-        if again == 0:
-            self._last = _Recognised()
-        if self._last is not None:
-            stored = [nodes[digest].message for digest in digests[again:]]
-            self._last.extend(messages[again : len(digests)], digests[again:], stored)
-        return digests
-
-    def _recognise_again(self, messages: Sequence[BaseMessage]) -> list[bytes]:
-        """The digests of the list recognised last, where this one begins with it, unchanged.
-
-        A run puts the same objects step after step, with new ones behind them; whole lists are
-        compared in a fraction of the time that their messages take one by one.
-        """
-        last = self._last
-        if last is None or len(messages) < len(last.digests):
+        ids = list(map(id, messages))
+        best, count = None, 0
+        for known in self._lists:
+            if (common := known.common(ids)) > count:
+                best, count = known, common
+                if count == len(ids):
+                    break
+        if best is None:
             return []
-        same = messages[: len(last.digests)]
-        # Numbers of objects that live are nobody else's.
-        unchanged = (
-            list(map(id, same)) == last.ids
-            and None not in [reference() for reference in last.references]
-            and list(map(_fields_of, same)) == last.fields
-            and list(map(_extra_of, same)) == last.extras
-        )
-        return last.digests.copy() if unchanged else []
+        self._lists.remove(best)
+        self._lists.insert(0, best)
+        return best.digests[: best.unchanged(messages, count)]
 
-    def remember(self, message: BaseMessage, digest: bytes) -> None:
-        """From now on, recognise this object as that row."""
-        self._known[id(message)] = (weakref.ref(message), digest)
-        self._purge()
+    def remember(self, messages: Sequence[BaseMessage], digests: list[bytes]) -> None:
+        """From now on, recognise these objects as the rows that lead to the last of them."""
+        nodes = self._nodes
+        if not digests or not all(digest in nodes for digest in digests):
+            return
+        ids = list(map(id, messages))
+        for known in self._lists:
+            length = len(known.ids)
+            if ids[:length] == known.ids and digests[:length] == known.digests:
+                new = digests[length:]
+                known.extend(messages[length:], new, [nodes[digest] for digest in new])
+                return
+        self._know(messages, digests)
 
-    def hand_out(self, path: Iterable[tuple[bytes, Node]]) -> list[BaseMessage]:
-        """Copies for a caller, who may change them; unchanged ones are recognised later."""
-        path = list(path)
-        digests = [digest for digest, _ in path]
+    def hand_out(self, leaves: Iterable[bytes]) -> dict[bytes, list[BaseMessage]]:
+        """The messages that lead to each leaf, all of which are here; lists share them.
+
+        They are copies for a caller, who may change them. Unchanged ones are recognised later: of
+        the longest list, if there are several.
+        """
+        paths = {leaf: path for leaf in leaves if (path := self.path(leaf))}
+        digests = list(dict.fromkeys(chain.from_iterable(paths.values())))
         with _no_collection():
-            messages = [copy_message(node.message, node.mutable) for _, node in path]
-            references = map(weakref.ref, messages)
-            self._known.update(
-                zip(map(id, messages), zip(references, digests, strict=True), strict=True)
-            )
-        self._purge()
-        # Most likely they come back as they are, with new ones behind them.
-        self._last = _Recognised()
-        self._last.extend(messages, digests, [node.message for _, node in path])
-        return messages
+            messages = hand_out([self._nodes[digest] for digest in digests])
+        handed = dict(zip(digests, messages, strict=True))
+        result = {leaf: [handed[digest] for digest in path] for leaf, path in paths.items()}
+        if result:
+            longest = max(paths, key=lambda leaf: len(paths[leaf]))
+            self._know(result[longest], paths[longest])
+        return result
 
-    def _purge(self) -> None:
-        """Forget the objects that are gone, when there may be many of them."""
-        if len(self._known) > self._purge_at:
-            self._known = {
-                key: entry for key, entry in self._known.items() if entry[0]() is not None
-            }
-            self._purge_at = 2 * len(self._known) + PURGE_STEP
+    def _know(self, messages: Sequence[BaseMessage], digests: list[bytes]) -> None:
+        known = _KnownList(messages, digests, [self._nodes[digest] for digest in digests])
+        self._lists = [known, *(other for other in self._lists if not other.is_gone)][:LISTS]
 
 
 class MessageCache:
@@ -237,48 +274,3 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _is_unchanged(message: BaseMessage, stored: BaseMessage) -> bool:
-    return (
-        type(stored) is type(message)
-        and stored.__dict__ == message.__dict__
-        and stored.__pydantic_extra__ == message.__pydantic_extra__
-    )
-
-
-def mutable_fields(message: BaseMessage) -> Mutable:
-    """What `copy_message` needs to know of a message; looked up once for many copies."""
-    fields: list[tuple[str, Callable[[], Any]]] = []
-    for name, value in message.__dict__.items():
-        if type(value) in (dict, list) and not value:
-            fields.append((name, type(value)))
-        elif type(value) not in _ATOMIC:
-            fields.append((name, partial(_copy_value, value)))
-    return tuple(fields)
-
-
-def copy_message(message: BaseMessage, mutable: Mutable) -> BaseMessage:
-    """A deep copy, in a fraction of the time of `model_copy(deep=True)`."""
-    twin = _new(type(message))
-    fields = message.__dict__.copy()
-    for name, copied in mutable:
-        fields[name] = copied()
-    _set(twin, "__dict__", fields)
-    # Shared: it only says which fields were given, and is no part of the message.
-    _set(twin, "__pydantic_fields_set__", message.__pydantic_fields_set__)
-    extra, private = message.__pydantic_extra__, message.__pydantic_private__
-    _set(twin, "__pydantic_extra__", extra if extra is None else _copy_value(extra))
-    _set(twin, "__pydantic_private__", private if private is None else _copy_value(private))
-    return twin
-
-
-def _copy_value(value: Any) -> Any:
-    kind = type(value)
-    if kind in _ATOMIC:
-        return value
-    if kind is dict:
-        return {key: _copy_value(item) for key, item in value.items()} if value else {}
-    if kind is list:
-        return [_copy_value(item) for item in value] if value else []
-    return copy.deepcopy(value)

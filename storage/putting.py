@@ -1,5 +1,6 @@
 """What a step writes: which messages are new, and which values are stored apart."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -8,52 +9,65 @@ from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
-from .message_cache import CachedThread
-from .reading import read_message
+from .message_cache import CachedThread, Node
 from .transcript import Row, digest_of, row_of, storable
 
 
 @dataclass
 class Written:
-    """The part of a transcript that a step writes."""
+    """The transcript of a step, and the part of it that may not be stored yet."""
 
+    messages: Sequence[BaseMessage] = ()
+    #: Of every message.
+    digests: list[bytes] = field(default_factory=list)
+    #: Of the messages from the first unknown one on, as far as they are new.
     rows: list[Row] = field(default_factory=list)
-    #: The objects that the rows were made from, and what will be read of them: what is cached is
-    #: what is stored, not what a node may make of a message while the step is committed.
-    messages: list[BaseMessage] = field(default_factory=list)
-    stored: list[BaseMessage] = field(default_factory=list)
-    #: The last row of the whole transcript, written now or before.
-    leaf: bytes | None = None
+    #: The same for the cache: what is cached is what is stored, not what a node may make of a
+    #: message while the step is committed.
+    nodes: list[Node] = field(default_factory=list)
+
+    @property
+    def leaf(self) -> bytes | None:
+        """The last row of the whole transcript, written now or before."""
+        return self.digests[-1] if self.digests else None
+
+    def keep(self, cached: CachedThread) -> None:
+        """Remember it, once it has been committed."""
+        for row, node in zip(self.rows, self.nodes, strict=True):
+            cached.add(row.digest, node)
+        cached.remember(self.messages, self.digests)
 
 
 def new_rows(
     cached: CachedThread, serde: SerializerProtocol, messages: list[BaseMessage]
 ) -> Written:
-    """The rows of a transcript that may not be stored yet: all from the first unknown on."""
-    digests = cached.recognise(messages)
-    written = Written(leaf=digests[-1] if digests else None)
+    """The rows of a transcript that may not be stored yet: all from the first unknown on.
+
+    Raises:
+        UnreadableMessageError: a message that could be stored but not read again.
+    """
+    # The list is the graph's, which may go on with it.
+    written = Written(messages.copy(), cached.recognise(messages))
     now = datetime.now(UTC)
-    for position in range(len(digests), len(messages)):
+    for position in range(len(written.digests), len(messages)):
         message = messages[position]
         payload_type, payload = serde.dumps_typed(message)
-        digest = digest_of(written.leaf, payload)
-        if digest in cached:
-            # Another object than before, but the same message in the same place.
-            cached.remember(message, digest)
-        else:
-            written.messages.append(message)
-            written.stored.append(read_message(serde, payload_type, payload))
+        parent = written.leaf
+        digest = digest_of(parent, payload)
+        # Else it is another object than before, but the same message in the same place.
+        if digest not in cached:
+            written.nodes.append(Node(parent, serde, payload_type, payload))
             written.rows.append(
                 row_of(
                     messages,
                     position,
-                    parent=written.leaf,
+                    parent=parent,
                     payload_type=payload_type,
                     payload=payload,
                     now=now,
                 )
             )
-        written.leaf = digest
+        written.digests.append(digest)
     return written
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import DictRow, dict_row
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from .errors import StorageError
@@ -111,12 +111,6 @@ PUT_STEP = _PUT_STEP.format(
         DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata""",
 )
 
-SELECT_MESSAGES = """
-    SELECT m.id, m.parent_id, m.digest, m.payload_type, m.payload
-    FROM messages m JOIN conversations c ON c.id = m.conversation_id
-    WHERE c.thread_id = %s
-"""
-
 
 class ConversationGoneError(StorageError):
     """A conversation was deleted by somebody else while this process wrote to it."""
@@ -210,10 +204,3 @@ async def put_step(
         raise ConversationGoneError(
             f"conversation {conversation_id} was deleted while it was written to"
         )
-
-
-async def select_messages(connection: AsyncConnection[Any], thread_id: str) -> list[DictRow]:
-    """Every message of a thread's conversation, all branches, in no particular order."""
-    async with connection.cursor(binary=True, row_factory=dict_row) as cur:
-        await cur.execute(SELECT_MESSAGES, (thread_id,))
-        return await cur.fetchall()

@@ -38,6 +38,14 @@ def digest_of(parent: bytes | None, payload: bytes) -> bytes:
     return hashlib.sha256((parent or b"") + payload).digest()
 
 
+def redaction_of(digest: bytes, payload: bytes) -> bytes:
+    """The 32 bytes that stand in for a digest where a message's content was blanked.
+
+    The digest stays as it was, since those of all later messages are made from it.
+    """
+    return hashlib.sha256(b"redacted" + digest + payload).digest()
+
+
 def row_id(conversation_id: UUID, digest: bytes) -> UUID:
     """The primary key of a message's row.
 

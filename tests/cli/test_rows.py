@@ -171,7 +171,11 @@ def test_migrate_makes_what_verify_schema_misses(
     assert after.code == 0
     assert "DIFFERS" not in after.out
     assert "all as expected" in after.out
-    for part in ("messages.tool_calls", "idx_messages_conversation_created", "tasks.user_id → users"):
+    for part in (
+        "messages.tool_calls",
+        "idx_messages_conversation_created",
+        "tasks.user_id → users",
+    ):
         assert part in after.out
 
 

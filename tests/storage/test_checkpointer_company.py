@@ -16,8 +16,8 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 from storage.checkpointer import TranscriptError, TranscriptSaver
 from storage.database import Database
+from storage.decoding import UnreadableMessageError
 from storage.errors import DatabaseFailedError
-from storage.reading import UnreadableMessageError
 from tests.storage.support import (
     TABLES,
     active_branch,

@@ -1,6 +1,7 @@
 """What is kept in memory: recognised, copied, bounded, and let go of."""
 
 import gc
+import operator
 import weakref
 from typing import Any
 
@@ -8,29 +9,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic import Field, PrivateAttr
 
-from storage.message_cache import (
-    OVERHEAD,
-    CachedThread,
-    MessageCache,
-    copy_message,
-    mutable_fields,
-)
+from storage.message_cache import LISTS, LONG, OVERHEAD, SIZES, CachedThread, MessageCache, Node
+from storage.message_copies import copy_message, what_to_copy
+
+SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
 
 
 def digest(number: int) -> bytes:
     return number.to_bytes(32)
 
 
+def node(message: BaseMessage, parent: bytes | None = None) -> Node:
+    return Node(parent, SERDE, *SERDE.dumps_typed(message))
+
+
+def twin(message: BaseMessage) -> BaseMessage:
+    """An equal message, which is another object."""
+    return copy_message(message, what_to_copy(message))
+
+
 def conversation(length: int, thread: CachedThread) -> list[BaseMessage]:
     """A thread with so many messages cached; copies of them, as a caller gets them."""
     for number in range(length):
-        message = HumanMessage(f"message {number}", additional_kwargs={"n": [number]})
-        thread.add(digest(number), digest(number - 1) if number else None, message, 10)
-    path = thread.path(digest(length - 1))
-    assert path is not None
-    return thread.hand_out(path)
+        # Every third message is of a kind that is copied, and not made anew.
+        extra = {} if number % 3 else {"long": "x" * LONG}
+        message = HumanMessage(f"message {number}", additional_kwargs={"n": [number], **extra})
+        thread.add(digest(number), node(message, digest(number - 1) if number else None))
+    return thread.hand_out([digest(length - 1)])[digest(length - 1)]
 
 
 def test_what_was_handed_out_is_recognised_up_to_the_first_new_message() -> None:
@@ -43,7 +51,7 @@ def test_what_was_handed_out_is_recognised_up_to_the_first_new_message() -> None
 def test_an_equal_message_that_is_another_object_is_not_recognised() -> None:
     thread = CachedThread()
     messages = conversation(3, thread)
-    messages[1] = copy_message(messages[1], mutable_fields(messages[1]))
+    messages[1] = twin(messages[1])
     assert thread.recognise(messages) == [digest(0)]
 
 
@@ -71,15 +79,50 @@ def test_the_cache_does_not_keep_what_it_handed_out_alive() -> None:
     assert [reference() for reference in references] == [None] * 3
 
 
-def test_what_is_remembered_of_objects_that_are_gone_has_a_bound() -> None:
+def test_what_is_remembered_of_lists_has_a_bound() -> None:
     thread = CachedThread()
     messages = conversation(10, thread)
-    path = thread.path(digest(9))
-    assert path is not None
+    others = []
+    for _ in range(LISTS - 1):
+        others.append(thread.hand_out([digest(9)]))
+        assert len(thread.recognise(messages)) == 10
     for _ in range(1_000):
-        thread.hand_out(path)
-    assert len(thread._known) < 2_000
+        # Nobody keeps these, so they drive nothing out.
+        thread.hand_out([digest(9)])
+    assert len(thread._lists) <= LISTS
     assert len(thread.recognise(messages)) == 10
+
+
+def test_lists_of_several_graphs_are_recognised_each() -> None:
+    thread = CachedThread()
+    lists = [conversation(5, thread), *(thread.hand_out([digest(4)])[digest(4)] for _ in range(3))]
+    for messages in lists + lists[::-1]:
+        assert len(thread.recognise([*messages, AIMessage("new")])) == 5
+
+
+def test_what_was_stored_is_recognised_from_then_on_and_so_is_a_branch_of_it() -> None:
+    thread = CachedThread()
+    messages = conversation(2, thread)
+    new = [AIMessage("two"), AIMessage("three")]
+    for number, message in enumerate(new, start=2):
+        thread.add(digest(number), node(message, digest(number - 1)))
+    whole = [digest(number) for number in range(4)]
+    thread.remember([*messages, *new], whole)
+    assert thread.recognise([*messages, *new, AIMessage("four")]) == whole
+    branch = AIMessage("another two")
+    thread.add(digest(20), node(branch, digest(1)))
+    thread.remember([*messages, branch], [*whole[:2], digest(20)])
+    assert thread.recognise([*messages, branch]) == [*whole[:2], digest(20)]
+    assert thread.recognise([*messages, *new]) == whole
+
+
+def test_paths_that_are_handed_out_together_share_their_messages() -> None:
+    thread = CachedThread()
+    conversation(5, thread)
+    lists = thread.hand_out([digest(4), digest(2)])
+    assert lists[digest(2)] == lists[digest(4)][:3]
+    assert all(map(operator.is_, lists[digest(2)], lists[digest(4)]))
+    assert len(thread.recognise(lists[digest(4)])) == 5
 
 
 def test_a_number_that_another_object_has_now_is_not_taken_for_the_old_one() -> None:
@@ -92,15 +135,15 @@ def test_a_number_that_another_object_has_now_is_not_taken_for_the_old_one() -> 
 
 def test_a_path_with_a_message_missing_is_no_path() -> None:
     thread = CachedThread()
-    thread.add(digest(2), digest(1), HumanMessage("late"), 1)
+    thread.add(digest(2), node(HumanMessage("late"), digest(1)))
     assert thread.path(digest(2)) is None
     assert thread.path(digest(9)) is None
 
 
 def test_threads_leave_least_recently_used_first_when_the_bound_is_reached() -> None:
-    cache = MessageCache(max_bytes=6 * OVERHEAD)
+    cache = MessageCache(max_bytes=6 * OVERHEAD + 4 * SIZES * 100)
     for name in "abc":
-        cache.thread(name).add(digest(1), None, HumanMessage("x"), 10)
+        cache.thread(name).add(digest(1), node(HumanMessage("x" * 100)))
         cache.trim(name)
         if name == "b":
             cache.thread("a")
@@ -121,7 +164,7 @@ def test_the_bound_holds_whatever_is_added_and_forgotten(
     cache = MessageCache(bound)
     for number, (name, count, forget) in enumerate(steps):
         for extra in range(count):
-            cache.thread(name).add(digest(number * 10 + extra), None, HumanMessage("x"), 100)
+            cache.thread(name).add(digest(number * 10 + extra), node(HumanMessage("x")))
         cache.trim(name)
         if forget:
             cache.forget(name)
@@ -152,10 +195,10 @@ class Custom(HumanMessage):
     ],
 )
 def test_a_copy_is_equal_and_shares_nothing_that_can_change(message: BaseMessage) -> None:
-    twin = copy_message(message, mutable_fields(message))
-    assert twin == message
-    assert type(twin) is type(message)
-    assert twin.model_dump() == message.model_dump()
+    copy = twin(message)
+    assert copy == message
+    assert type(copy) is type(message)
+    assert copy.model_dump() == message.model_dump()
 
     def containers(value: Any) -> set[int]:
         if isinstance(value, dict):
@@ -165,9 +208,9 @@ def test_a_copy_is_equal_and_shares_nothing_that_can_change(message: BaseMessage
         return set()
 
     parts = [
-        (twin.__dict__, message.__dict__),
-        (twin.__pydantic_extra__, message.__pydantic_extra__),
-        (twin.__pydantic_private__, message.__pydantic_private__),
+        (copy.__dict__, message.__dict__),
+        (copy.__pydantic_extra__, message.__pydantic_extra__),
+        (copy.__pydantic_private__, message.__pydantic_private__),
     ]
     for ours, theirs in parts:
         assert containers(ours).isdisjoint(containers(theirs))
@@ -185,5 +228,5 @@ def test_a_list_that_was_recognised_before_is_compared_anew_each_time(where: int
     assert thread.recognise(messages) == whole[:where]
     messages[where].additional_kwargs["n"].pop()
     assert thread.recognise(messages) == whole
-    messages[where] = copy_message(messages[where], mutable_fields(messages[where]))
+    messages[where] = twin(messages[where])
     assert thread.recognise(messages) == whole[:where]

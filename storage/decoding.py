@@ -1,0 +1,239 @@
+"""From a payload to the message that it holds, quickly where that is safe.
+
+The serialiser makes a message by calling its class, which looks at every field. That takes most of
+the time of reading a long conversation, and for nearly all messages it changes nothing: they were
+such objects when they were written. So a payload whose every field is seen to be what the class
+would leave as it is, is made a message of without the class. All others, and all that was written
+by another serialiser than LangGraph's own, go through the serialiser.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations, repeat
+from typing import Any
+
+import ormsgpack
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.jsonplus import EXT_PYDANTIC_V2, JsonPlusSerializer
+from pydantic import BaseModel
+
+from .errors import StorageError
+
+Fields = dict[str, Any]
+
+#: How long MessagePack's head of an extension is, by its first byte: the codes for lengths of 8, 16
+#: and 32 bits. https://github.com/msgpack/msgpack/blob/master/spec.md#ext-format-family
+_HEADS = {0xC7: 3, 0xC8: 4, 0xC9: 6}
+
+#: What the serialiser writes behind the fields.
+_ENDS = ormsgpack.packb("model_validate_json")
+
+_TOOL_CALL = ("name", "args", "id", "type")
+_USAGE = ("input_tokens", "output_tokens", "total_tokens")
+_DETAILS = ("input_token_details", "output_token_details")
+
+
+def _subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
+    return [some for size in range(len(names) + 1) for some in combinations(names, size)]
+
+
+#: In which order the class leaves the parts of a usage, of which any may be missing.
+_USAGES = frozenset((*_USAGE, *some) for some in _subsets(_DETAILS))
+_INPUTS = frozenset(_subsets(("audio", "cache_creation", "cache_read")))
+_OUTPUTS = frozenset(_subsets(("audio", "reasoning")))
+_INT = frozenset({int})
+
+_set = object.__setattr__
+# What pydantic keeps beside the fields has slots, which are set faster than by name.
+_set_fields_set, _set_extra, _set_private = (
+    BaseModel.__dict__[name].__set__
+    for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
+_new: Callable[[type[BaseMessage]], BaseMessage] = object.__new__
+
+
+class UnreadableMessageError(StorageError, TypeError):
+    """A message of a class that the serialiser refuses to restore."""
+
+
+class PlainMessage:
+    """A payload that messages can be made of without their class, as often as one is wanted."""
+
+    __slots__ = ("_fields", "_option", "_packed", "form")
+
+    def __init__(self, form: "_Form", packed: bytes, option: int, fields: Fields) -> None:
+        self.form = form
+        self._packed = packed
+        self._option = option
+        #: Unpacked already, for the first message.
+        self._fields: Fields | None = fields
+
+    def fields(self) -> Fields:
+        """The fields of another message each time."""
+        if (fields := self._fields) is not None:
+            self._fields = None
+            return fields
+        unpacked: Fields = ormsgpack.unpackb(self._packed, option=self._option)
+        return unpacked
+
+
+def plain_message(
+    serde: SerializerProtocol, payload_type: str, payload: bytes
+) -> PlainMessage | None:
+    """A payload as that of a plain message, if it is one and LangGraph's own serialiser's."""
+    if type(serde) is not JsonPlusSerializer or payload_type != "msgpack" or not payload:
+        return None
+    head = _HEADS.get(payload[0])
+    if head is None or len(payload) <= head or payload[head - 1] != EXT_PYDANTIC_V2:
+        return None
+    for form in _FORMS:
+        if payload.startswith(form.begins, head) and payload.endswith(_ENDS):
+            return _plain(form, payload[head + len(form.begins) : -len(_ENDS)])
+    return None
+
+
+def _plain(form: "_Form", packed: bytes) -> PlainMessage | None:
+    # Text for every key is the rule, and is quicker.
+    for option in (0, ormsgpack.OPT_NON_STR_KEYS):
+        try:
+            fields = ormsgpack.unpackb(packed, option=option)
+        except (ValueError, TypeError):
+            # Damaged, or with objects in it: the serialiser says what it thinks of that.
+            continue
+        if type(fields) is dict and tuple(fields) == form.names and form.holds(fields):
+            return PlainMessage(form, packed, option, fields)
+        return None
+    return None
+
+
+def make_messages(plain: Sequence[PlainMessage]) -> list[BaseMessage]:
+    """A new message of each. Step by step for all of them, which takes half of the time."""
+    forms = [one.form for one in plain]
+    messages = [_new(form.kind) for form in forms]
+    _for_each(_set_fields_set, messages, [form.given.copy() for form in forms])
+    _for_each(_set_extra, messages, [{} for _ in forms])
+    _for_each(_set_private, messages, repeat(None))
+    _for_each(_set, messages, repeat("__dict__"), [one.fields() for one in plain])
+    return messages
+
+
+def _for_each(do: Callable[..., object], *arguments: Iterable[object]) -> None:
+    deque(map(do, *arguments), maxlen=0)
+
+
+def read_message(serde: SerializerProtocol, payload_type: str, payload: bytes) -> BaseMessage:
+    """The message that a payload holds.
+
+    Raises:
+        UnreadableMessageError: the serialiser makes something else of it.
+    """
+    plain = plain_message(serde, payload_type, payload)
+    if plain is not None:
+        return make_messages([plain])[0]
+    message = serde.loads_typed((payload_type, payload))
+    if not isinstance(message, BaseMessage):
+        raise UnreadableMessageError(
+            f"the serialiser can't make a message of {_shown(payload)}: it restores LangChain's "
+            "own classes, and others only if they are named to it. Use one of LangChain's, or give "
+            "the checkpointer a serialiser with the class in its `allowed_msgpack_modules`."
+        )
+    return message
+
+
+def _shown(payload: bytes) -> str:
+    """The beginning of a payload, which holds the name of the class."""
+    return repr(payload[:120].decode(errors="replace"))
+
+
+class _Form:
+    """What the fields of a class's messages look like where the class leaves them as they are."""
+
+    def __init__(
+        self, kind: type[BaseMessage], more: Callable[[Fields], bool] | None = None
+    ) -> None:
+        self.kind = kind
+        #: What the serialiser writes before the fields.
+        self.begins = b"\x94" + ormsgpack.packb(kind.__module__) + ormsgpack.packb(kind.__name__)
+        self.names = tuple(kind.model_fields)
+        self.given = set(self.names)
+        self.type = kind.model_fields["type"].default
+        self.more = more
+
+    def holds(self, fields: Fields) -> bool:
+        content, additional, response, type_, name, id_, *_ = fields.values()
+        return (
+            (type(content) is str or _are_blocks(content))
+            and type(additional) is dict
+            and type(response) is dict
+            and type_ == self.type
+            and (name is None or type(name) is str)
+            and (id_ is None or type(id_) is str)
+            and (self.more is None or self.more(fields))
+        )
+
+
+def _are_blocks(value: object) -> bool:
+    return type(value) is list and all(type(block) in (str, dict) for block in value)
+
+
+def _is_ai(fields: Fields) -> bool:
+    calls = fields["tool_calls"]
+    return (
+        type(calls) is list
+        and fields["invalid_tool_calls"] == []
+        # From additional_kwargs, the class takes calls that were left unread.
+        and (
+            all(map(_is_call, calls)) if calls else "tool_calls" not in fields["additional_kwargs"]
+        )
+        and (fields["usage_metadata"] is None or _is_usage(fields["usage_metadata"]))
+    )
+
+
+def _is_call(call: object) -> bool:
+    return (
+        type(call) is dict
+        and tuple(call) == _TOOL_CALL
+        and type(call["name"]) is str
+        and type(call["args"]) is dict
+        and all(type(name) is str for name in call["args"])
+        and (call["id"] is None or type(call["id"]) is str)
+        and call["type"] == "tool_call"
+    )
+
+
+def _is_usage(usage: object) -> bool:
+    if type(usage) is not dict or tuple(usage) not in _USAGES:
+        return False
+    *numbers, inputs, outputs = map(usage.get, (*_USAGE, *_DETAILS))
+    return (
+        _INT.issuperset(map(type, numbers))
+        and (inputs is None or _is_detail(inputs, _INPUTS))
+        and (outputs is None or _is_detail(outputs, _OUTPUTS))
+    )
+
+
+def _is_detail(detail: object, known: frozenset[tuple[str, ...]]) -> bool:
+    return (
+        type(detail) is dict
+        and tuple(detail) in known
+        and _INT.issuperset(map(type, detail.values()))
+    )
+
+
+def _is_tool(fields: Fields) -> bool:
+    return type(fields["tool_call_id"]) is str and fields["status"] in ("success", "error")
+
+
+_FORMS = [
+    _Form(HumanMessage),
+    _Form(AIMessage, _is_ai),
+    _Form(ToolMessage, _is_tool),
+    _Form(SystemMessage),
+]
