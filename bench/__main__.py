@@ -1,36 +1,48 @@
-"""`make bench`: the transcript tree beside LangGraph's plain Postgres saver.
+"""`make bench`: the transcript tree beside LangGraph's Postgres saver, with and without its beta.
 
-Both run the same turns on one server with fsync on, one turn of one and then one of the other, so
-that whatever else the machine does meets both. What counts are the ratios; absolute times are
+All run the same turns on one server with fsync on, one turn of each after the other, so that
+whatever else the machine does meets all of them. What counts are the ratios; absolute times are
 this machine's.
 """
 
 import argparse
 import asyncio
-import statistics
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg_pool import AsyncConnectionPool
 from rich.console import Console
-from rich.table import Table
 
+from bench import report
+from bench.report import Length, Line, median
 from bench.server import bench_server
-from bench.turns import Measured, measure
+from bench.throughput import THREADS, throughput
+from bench.turns import DELTA, HISTORY, KINDS, PLAIN, TREE, Kind, graph_alone, measure
 from migrations.run import migrate
-from storage.settings import libpq_uri, parse_url
+from storage.database import connect
+from storage.settings import DatabaseSettings, libpq_uri, parse_url
 
 DATABASE = "task_agent_bench"
 
-#: What is measured, in which unit, and the ratio expected at 1,000 messages, where there is one.
-ROWS = [
-    ("turn", "time per turn", "ms", 1e3, 0.5),
-    ("wal", "WAL per turn", "KB", 1e-3, 0.05),
-    ("warm_state", "get_state", "ms", 1e3, None),
-    ("cold_state", "get_state, cold process", "ms", 1e3, None),
-    ("history", "history of 70 checkpoints", "ms", 1e3, None),
+#: What is measured, in which unit, and the ratio at most that is wanted at 20 and 1,000 messages.
+BOUNDS = [
+    ("turn", "time per turn", "ms", 1e3, (1.0, 0.3)),
+    ("wal", "WAL per turn", "KB", 1e-3, (0.4, 0.03)),
+    ("warm_state", "`get_state`", "ms", 1e3, (0.8, 0.2)),
+    ("cold_state", "`get_state`, cold process", "ms", 1e3, (1.2, 0.8)),
+    ("history", f"history of {HISTORY} checkpoints", "ms", 1e3, (1.0, 0.08)),
 ]
+#: Turns per second with many threads at once: the session's settings, and the ratio at least.
+CROWDS = [
+    ("fast disk", "", (1.4, 3.0)),
+    # As on a network disk: each commit takes three milliseconds longer.
+    ("commits of 3 ms", "-c commit_delay=3000 -c commit_siblings=0", (4.0, 4.0)),
+]
+LENGTHS = (10, 20, 100, 300, 1_000, 2_000, 5_000)
 
 
 @contextmanager
@@ -52,31 +64,77 @@ def fresh_database(server: str) -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
-def report(console: Console, length: int, plain: Measured, tree: Measured) -> None:
-    """Print the medians of both and their ratios."""
-    table = Table(title=f"{length:,} messages in the thread, {plain.turns} turns each")
-    for column in ("", "plain saver", "transcript tree", "ratio", "expected"):
-        table.add_column(column, justify="left" if not column else "right")
-    for field, name, unit, scale, expected in ROWS:
-        theirs = statistics.median(getattr(plain, field)) * scale
-        ours = statistics.median(getattr(tree, field)) * scale
-        bound = f"≤ {expected}" if expected is not None and length >= 1_000 else ""
-        table.add_row(
-            name, f"{theirs:,.1f} {unit}", f"{ours:,.1f} {unit}", f"{ours / theirs:.3f}", bound
-        )
-    console.print(table)
+def in_order(values: dict[Kind, float]) -> tuple[float, float, float]:
+    """As the report has them."""
+    return values[PLAIN], values[DELTA], values[TREE]
+
+
+async def turns(pool: AsyncConnectionPool[Any], length: int, count: int, bound: int) -> list[Line]:
+    """One thread: turns and readings."""
+    measured = await measure(pool, length, count)
+    lines = []
+    for field, name, unit, scale, bounds in BOUNDS:
+        values = in_order({kind: median(getattr(measured[kind], field), scale) for kind in KINDS})
+        holds = values[2] / values[0] <= bounds[bound]
+        lines.append(Line(name, length, unit, values, f"≤ {bounds[bound]}", holds))
+    return lines
+
+
+async def crowds(url: str, lengths: tuple[int, int], rounds: int) -> list[Line]:
+    """Many threads at once."""
+    lines = []
+    settings = DatabaseSettings(database_url=None, prepare=True, pool_size=THREADS)
+    for name, options, bounds in CROWDS:
+        wanted = parse_url(url)
+        if options:
+            wanted = wanted.update_query_dict({"options": options})
+        async with connect(libpq_uri(wanted), settings) as database:
+            for length, bound in zip(lengths, bounds, strict=True):
+                taken = await throughput(database.pool, length, rounds)
+                values = in_order({kind: median(taken[kind], 1) for kind in KINDS})
+                holds = values[2] / values[0] >= bound
+                title = f"turns per second, {THREADS} threads at once, {name}"
+                lines.append(Line(title, length, "/s", values, f"≥ {bound:g}", holds))
+    return lines
+
+
+async def over_lengths(
+    pool: AsyncConnectionPool[Any], lengths: tuple[int, ...], count: int
+) -> list[Length]:
+    """Turns on ever longer threads."""
+    found = []
+    for length in lengths:
+        measured = await measure(pool, length, count, reading=False)
+        times = in_order({kind: median(measured[kind].turn, 1e3) for kind in KINDS})
+        wal = in_order({kind: median(measured[kind].wal, 1e-3) for kind in KINDS})
+        alone = median(await graph_alone(length, count), 1e3)
+        found.append(Length(length, times, wal, alone))
+    return found
+
+
+async def run(url: str, count: int, console: Console, *, write: bool) -> None:
+    """Measure everything, print it, and write it down if wanted."""
+    async with connect(url, DatabaseSettings(database_url=None, prepare=True)) as database:
+        lines = []
+        for bound, length in enumerate((20, 1_000)):
+            lines += await turns(database.pool, length, count, bound)
+        lengths = await over_lengths(database.pool, LENGTHS, max(3, count // 2))
+        async with database.pool.connection() as connection:
+            postgres = connection.info.parameter_status("server_version") or "?"
+    lines += await crowds(url, (20, 1_000), max(3, count // 4))
+    report.show(console, lines, lengths)
+    if write:
+        report.write(lines, lengths, cores=os.cpu_count() or 0, postgres=postgres)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--messages", type=int, nargs="+", default=[20, 1_000])
     parser.add_argument("--turns", type=int, default=15, help="turns of each saver")
+    parser.add_argument("--no-write", action="store_true", help="leave docs/ as it is")
     options = parser.parse_args()
-    console = Console(width=100)
+    console = Console(width=130)
     with bench_server() as server, fresh_database(server) as url:
-        for length in options.messages:
-            plain, tree = asyncio.run(measure(url, length, options.turns))
-            report(console, length, plain, tree)
+        asyncio.run(run(url, options.turns, console, write=not options.no_write))
 
 
 if __name__ == "__main__":

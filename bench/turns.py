@@ -1,39 +1,49 @@
-"""Turns of four messages on a thread of a given length, by both savers in alternation."""
+"""Turns of four messages on a thread of a given length, by every saver in alternation."""
 
-import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Annotated, Any, TypedDict
 from uuid import uuid4
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph.message import _messages_delta_reducer
 from langgraph.graph.state import CompiledStateGraph
 from psycopg_pool import AsyncConnectionPool
 
+from bench.messages import asked, conversation, said, words
 from storage.checkpointer import TranscriptSaver
-from storage.database import connect
-from storage.settings import DatabaseSettings
 
 HISTORY = 70
 
-# Texts like people's, which compress as such texts do; the same in every run.
-chance = random.Random(1)
-SYLLABLES = [first + vowel for first in "bdfghklmnprstvwz" for vowel in ("a", "e", "i", "o", "un")]
-VOCABULARY = ["".join(chance.choices(SYLLABLES, k=chance.choice((1, 2, 2, 3)))) for _ in range(900)]
-
-
-def words(count: int) -> str:
-    """So many words of no meaning."""
-    return " ".join(chance.choices(VOCABULARY, k=count))
-
-
-MakeSaver = Callable[[AsyncConnectionPool[Any]], BaseCheckpointSaver[Any]]
 Graph = CompiledStateGraph[Any, Any, Any, Any]
+
+
+class DeltaState(TypedDict):
+    """The state of a graph that stores what was added to its messages, as LangGraph's beta does."""
+
+    messages: Annotated[list[AnyMessage], DeltaChannel(_messages_delta_reducer)]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is compared: a saver, and the state that it is given."""
+
+    name: str
+    saver: Callable[[AsyncConnectionPool[Any]], BaseCheckpointSaver[Any]]
+    state: type = MessagesState
+
+
+PLAIN = Kind("plain saver", AsyncPostgresSaver)
+DELTA = Kind("with DeltaChannel", AsyncPostgresSaver, DeltaState)
+TREE = Kind("transcript tree", TranscriptSaver)
+KINDS = (PLAIN, DELTA, TREE)
 
 
 @dataclass
@@ -46,52 +56,10 @@ class Measured:
     cold_state: list[float] = field(default_factory=list)
     history: list[float] = field(default_factory=list)
 
-    @property
-    def turns(self) -> int:
-        return len(self.turn)
-
-
-def _said(text: str, **more: Any) -> AIMessage:
-    """A model's message, with what a provider's client puts into it."""
-    asked, answered = chance.randint(400, 9_000), chance.randint(20, 300)
-    return AIMessage(
-        text,
-        id=f"lc_run--{uuid4()}",
-        response_metadata={
-            "token_usage": {
-                "completion_tokens": answered,
-                "prompt_tokens": asked,
-                "total_tokens": asked + answered,
-                "completion_tokens_details": {
-                    "accepted_prediction_tokens": 0,
-                    "audio_tokens": 0,
-                    "reasoning_tokens": 0,
-                    "rejected_prediction_tokens": 0,
-                },
-                "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
-            },
-            "model_provider": "openai",
-            "model_name": "gpt-5-mini-2025-08-07",
-            "system_fingerprint": f"fp_{uuid4().hex[:10]}",
-            "id": f"chatcmpl-{uuid4().hex}",
-            "service_tier": "default",
-            "finish_reason": "tool_calls" if more else "stop",
-            "logprobs": None,
-        },
-        usage_metadata={
-            "input_tokens": asked,
-            "output_tokens": answered,
-            "total_tokens": asked + answered,
-            "input_token_details": {"audio": 0, "cache_read": 0},
-            "output_token_details": {"audio": 0, "reasoning": 0},
-        },
-        **more,
-    )
-
 
 def _ask(state: MessagesState) -> dict[str, Any]:
     call = {"name": "add_task", "args": {"title": words(6)}, "id": f"call_{uuid4().hex}"}
-    return {"messages": [_said("", tool_calls=[call])]}
+    return {"messages": [said("", tool_calls=[call])]}
 
 
 def _call(state: MessagesState) -> dict[str, Any]:
@@ -101,65 +69,70 @@ def _call(state: MessagesState) -> dict[str, Any]:
 
 
 def _say(state: MessagesState) -> dict[str, Any]:
-    return {"messages": [_said(words(40))]}
+    return {"messages": [said(words(40))]}
 
 
-def _graph(saver: BaseCheckpointSaver[Any]) -> Graph:
-    builder = StateGraph(MessagesState)
+def turn_graph(state: type, saver: BaseCheckpointSaver[Any] | None) -> Graph:
+    """A graph whose turn is a question, a call, its result and an answer."""
+    builder: StateGraph[Any, Any, Any, Any] = StateGraph(state)
     for name, node in (("ask", _ask), ("call", _call), ("say", _say)):
-        builder.add_node(name, node)
+        builder.add_node(name, node, input_schema=state)
     builder.add_edge(START, "ask")
     builder.add_edge("ask", "call")
     builder.add_edge("call", "say")
     return builder.compile(checkpointer=saver)
 
 
-def _talk(length: int) -> list[AnyMessage]:
-    """A conversation of so many messages, to begin with."""
-    return [
-        HumanMessage(words(12)) if number % 2 == 0 else _said(words(40)) for number in range(length)
-    ]
-
-
-async def _timed(action: Callable[[], Awaitable[Any]]) -> float:
+async def timed(action: Callable[[], Awaitable[Any]]) -> float:
+    """Seconds that it took."""
     began = time.perf_counter()
     await action()
     return time.perf_counter() - began
 
 
-class _Contender:
+class Contender:
     """One saver, its thread, and what it has taken so far."""
 
-    def __init__(self, name: str, make: MakeSaver, pool: AsyncConnectionPool[Any]) -> None:
-        self.make, self.pool = make, pool
-        self.graph = _graph(make(pool))
-        self.config: RunnableConfig = {"configurable": {"thread_id": f"{name}-{uuid4()}"}}
+    def __init__(self, kind: Kind, pool: AsyncConnectionPool[Any]) -> None:
+        self.kind, self.pool = kind, pool
+        self.graph = turn_graph(kind.state, kind.saver(pool))
+        self.config: RunnableConfig = {"configurable": {"thread_id": str(uuid4())}}
         self.measured = Measured()
 
     async def fill(self, length: int) -> None:
-        await self.graph.aupdate_state(self.config, {"messages": _talk(length)}, as_node="say")
+        """A conversation of so many messages, to begin with, and a turn to warm up."""
+        said = {"messages": conversation(length)}
+        await self.graph.aupdate_state(self.config, said, as_node="say")
+        # It plans statements and fills caches.
+        await self.turn()
+        self.measured = Measured()
 
     async def turn(self) -> None:
-        question = {"messages": [HumanMessage(words(12))]}
+        """A turn, with durability sync, and the log that it writes."""
+        question = {"messages": [asked()]}
         before = await self._wal()
         self.measured.turn.append(
-            await _timed(lambda: self.graph.ainvoke(question, self.config, durability="sync"))
+            await timed(lambda: self.graph.ainvoke(question, self.config, durability="sync"))
         )
         self.measured.wal.append(await self._wal() - before)
 
     async def warm_state(self) -> None:
-        self.measured.warm_state.append(await _timed(lambda: self.graph.aget_state(self.config)))
+        """The state, by a process that knows the thread."""
+        self.measured.warm_state.append(await timed(lambda: self.graph.aget_state(self.config)))
 
     async def cold_state(self) -> None:
-        graph = _graph(self.make(self.pool))
-        self.measured.cold_state.append(await _timed(lambda: graph.aget_state(self.config)))
+        """The state, by a process that has never seen the thread."""
+        graph = turn_graph(self.kind.state, self.kind.saver(self.pool))
+        self.measured.cold_state.append(await timed(lambda: graph.aget_state(self.config)))
 
     async def history(self) -> None:
+        """The last checkpoints."""
+
         async def read() -> None:
             async for _ in self.graph.aget_state_history(self.config, limit=HISTORY):
                 pass
 
-        self.measured.history.append(await _timed(read))
+        self.measured.history.append(await timed(read))
 
     async def _wal(self) -> float:
         async with self.pool.connection() as connection:
@@ -171,22 +144,31 @@ class _Contender:
         return float(row[0])
 
 
-async def measure(url: str, length: int, turns: int) -> tuple[Measured, Measured]:
-    """The plain saver's measurements and the tree's, on threads of `length` messages."""
-    async with connect(url, DatabaseSettings(database_url=None, prepare=True)) as database:
-        plain = _Contender("plain", lambda pool: AsyncPostgresSaver(pool), database.pool)
-        tree = _Contender("tree", lambda pool: TranscriptSaver(pool), database.pool)
-        both = (plain, tree)
-        for contender in both:
-            await contender.fill(length)
-            # The first turn plans statements and fills caches.
-            await contender.turn()
-            contender.measured = Measured()
-        for number in range(turns):
-            for action in ("turn", "warm_state", "cold_state"):
-                for contender in both if number % 2 == 0 else reversed(both):
-                    await getattr(contender, action)()
-        for _ in range(max(3, turns // 3)):
-            for contender in both:
+async def measure(
+    pool: AsyncConnectionPool[Any], length: int, turns: int, *, reading: bool = True
+) -> dict[Kind, Measured]:
+    """Each saver's measurements, on threads of `length` messages."""
+    contenders = [Contender(kind, pool) for kind in KINDS]
+    for contender in contenders:
+        await contender.fill(length)
+    actions = ("turn", "warm_state", "cold_state") if reading else ("turn",)
+    for number in range(turns):
+        start = number % len(contenders)
+        for action in actions:
+            for contender in contenders[start:] + contenders[:start]:
+                await getattr(contender, action)()
+    if reading:
+        for _ in range(max(3, turns // 5)):
+            for contender in contenders:
                 await contender.history()
-    return plain.measured, tree.measured
+    return {contender.kind: contender.measured for contender in contenders}
+
+
+async def graph_alone(length: int, turns: int) -> list[float]:
+    """Seconds of the same turn without any saver: what is LangGraph's own share."""
+    graph = turn_graph(MessagesState, None)
+    taken = []
+    for _ in range(turns):
+        messages = {"messages": [*conversation(length), asked()]}
+        taken.append(await timed(partial(graph.ainvoke, messages)))
+    return taken
