@@ -168,6 +168,64 @@ def verify_schema() -> None:
 
 
 @app.command()
+def adopt(
+    thread: Annotated[str | None, typer.Option(help="Only this one; else all.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Whose the threads are that nothing else tells it of.")
+    ] = None,
+    users_from_checkpoints: Annotated[
+        bool,
+        typer.Option(
+            "--users-from-checkpoints",
+            help="Believe the user that a thread's checkpoints name (langgraph_auth_user_id). "
+            "With LangGraph's plain saver a client can write that name, too.",
+        ),
+    ] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Threads to look up at a time.")] = 100,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and change nothing.")] = False,
+) -> None:
+    """Take threads that LangGraph's plain Postgres saver wrote into the tree.
+
+    The app may run meanwhile, once its checkpointer is the tree's: that reads both forms. The plain
+    saver can't read a thread that has been adopted. It can be stopped and run again at any time.
+    """
+    from server.maintenance.adopt import adopt
+
+    adopt(thread=thread, user=user, believe=users_from_checkpoints, batch=batch, dry_run=dry_run)
+
+
+@app.command()
+def eject(
+    thread: Annotated[str | None, typer.Option(help="Only this one; else all.")] = None,
+    keep_rows: Annotated[
+        bool,
+        typer.Option(
+            "--keep-rows",
+            help="Leave conversations and messages where they are; nothing keeps them in step.",
+        ),
+    ] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Threads to look up at a time.")] = 100,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Write checkpoints that LangGraph's plain Postgres saver reads, and delete the rows.
+
+    Stop the app first: a run that goes on meanwhile would bring its thread back into the tree. It
+    can be stopped and run again at any time, and `adopt` is the way back.
+    """
+    from server.maintenance.adopt import eject
+
+    if not (yes or dry_run or keep_rows):
+        typer.confirm(
+            "This deletes conversations and messages from their tables, also messages that no "
+            "checkpoint leads to any more. Go on?",
+            abort=True,
+            err=True,
+        )
+    eject(thread=thread, keep_rows=keep_rows, batch=batch, dry_run=dry_run)
+
+
+@app.command()
 def chat(
     thread: Annotated[
         str | None, typer.Option(help="The thread to go on with; else a new one begins.")

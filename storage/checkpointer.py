@@ -190,6 +190,8 @@ class TranscriptSaver(AsyncPostgresSaver):
             return await self._load_checkpoint_tuple(value)
         value["channel_values"] = without_leaf(value["channel_values"])
         checkpoint = await self._load_checkpoint_tuple(value)
+        version = checkpoint.checkpoint["channel_versions"][CHANNEL]
+        self._cache.thread(value["thread_id"]).leaf = (str(version), leaf)
         messages = transcripts[value["thread_id"], leaf]
         checkpoint.checkpoint["channel_values"][CHANNEL] = list(messages)
         return checkpoint
@@ -275,16 +277,20 @@ class TranscriptSaver(AsyncPostgresSaver):
         inline, blobs = split_values(checkpoint["channel_values"])
         cached = self._cache.thread(thread_id)
         written, title = Written(), None
+        leaf: bytes | None = None
         dumped: list[tuple[str, str, str, bytes | None]] = []
         messages = blobs.get(CHANNEL)
         version = checkpoint["channel_versions"].get(CHANNEL)
         if is_transcript(messages):
             title = title_of(messages)
-            # A thread that the plain saver wrote has no rows yet.
-            if CHANNEL in new_versions or cached.is_empty:
+            if CHANNEL not in new_versions and cached.leaf and cached.leaf[0] == str(version):
+                leaf = cached.leaf[1]
+            else:
+                # Or it is a version that the plain saver wrote, which has no rows yet.
                 del blobs[CHANNEL]
                 written = new_rows(cached, self.serde, messages)
-                dumped.append((CHANNEL, str(version), LEAF_TYPE, written.leaf))
+                leaf = written.leaf
+                dumped.append((CHANNEL, str(version), LEAF_TYPE, leaf))
         versions = {k: v for k, v in new_versions.items() if k in blobs}
         dumped += [
             (channel, str(version), kind, blob)
@@ -300,7 +306,7 @@ class TranscriptSaver(AsyncPostgresSaver):
             metadata=get_serializable_checkpoint_metadata(config, metadata),
             blobs=dumped,
             version=None if version is None else str(version),
-            leaf=written.leaf,
+            leaf=leaf,
             title=title,
         )
         if cached.conversation is not None:
@@ -318,6 +324,8 @@ class TranscriptSaver(AsyncPostgresSaver):
         cached = self._cache.thread(thread_id)
         if cached.conversation is None:
             cached.conversation = (conversation_id, None)
+        if leaf is not None:
+            cached.leaf = (str(version), leaf)
         written.keep(cached)
         self._cache.trim(thread_id)
 

@@ -10,3 +10,7 @@ class DatabaseFailedError(StorageError, RuntimeError):
 
     A RuntimeError too, because LangGraph's server passes the text of no other errors on to clients.
     """
+
+
+class NoSuchThreadError(StorageError):
+    """The database holds nothing of a thread."""

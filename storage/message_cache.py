@@ -143,6 +143,9 @@ class CachedThread:
         #: The thread's conversation, once it is known to be there, and its last redaction that
         #: what is cached takes into account, in Postgres's binary form.
         self.conversation: tuple[UUID, bytes | None] | None = None
+        #: A version of the messages channel, and the row that it ends with: the ones last read or
+        #: written.
+        self.leaf: tuple[str, bytes] | None = None
         self._nodes: dict[bytes, Node] = {}
         #: The latest first.
         self._lists: list[_KnownList] = []
@@ -152,11 +155,6 @@ class CachedThread:
         if digest not in self._nodes:
             self._nodes[digest] = node
             self.size += node.size
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no message of the thread is known."""
-        return not self._nodes
 
     def __contains__(self, digest: bytes) -> bool:
         return digest in self._nodes

@@ -46,13 +46,32 @@ def redaction_of(digest: bytes, payload: bytes) -> bytes:
     return hashlib.sha256(b"redacted" + digest + payload).digest()
 
 
+def is_genuine(
+    parent: bytes | None, digest: bytes, payload: bytes, redaction: bytes | None
+) -> bool:
+    """Whether a row holds what was stored, or what a redaction has left of it.
+
+    Args:
+        parent: the digest of the row before it; none for the first.
+        redaction: what the row has in the column of that name.
+    """
+    if redaction is None:
+        return digest_of(parent, payload) == digest
+    return redaction_of(digest, payload) == redaction
+
+
 def row_id(conversation_id: UUID, digest: bytes) -> UUID:
     """The primary key of a message's row.
 
     Made from the conversation and the digest, so that a row's key, its parent's and the leaf's are
     known before anything is written, and a step needs no round trip to learn them.
     """
-    value = int.from_bytes(hashlib.sha256(conversation_id.bytes + digest).digest()[:16])
+    return custom_uuid(hashlib.sha256(conversation_id.bytes + digest).digest())
+
+
+def custom_uuid(data: bytes) -> UUID:
+    """The UUID that is made of the first sixteen of these bytes."""
+    value = int.from_bytes(data[:16])
     # Version 8, "custom" (RFC 9562, section 5.8); `UUID(version=8)` is refused before Python 3.14.
     value = value & ~(0xF << 76) | 8 << 76
     value = value & ~(0x3 << 62) | 2 << 62

@@ -337,6 +337,19 @@ async def test_a_thread_of_the_plain_saver_gets_its_rows_with_its_first_step_of_
     await assert_rows_are_the_state(database, graph, "t")
 
 
+async def test_a_fork_of_what_the_plain_saver_wrote_shows_its_messages_after_any_step(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    await say(chat_graph(AsyncPostgresSaver(database.pool)), "t", "one")
+    old = (await chat_graph(saver).aget_state(on("t"))).config
+    await say(chat_graph(saver), "t", "two")
+    # The process knows rows of the thread by now, but no row stands for the old list.
+    graph = noting_graph(saver, lambda state: {"notes": ["seen"]})
+    await graph.aupdate_state(old, {"notes": ["from outside"]}, as_node="note")
+    assert len(await active_branch(database, "t")) == 4
+    await assert_rows_are_the_state(database, graph, "t")
+
+
 async def test_a_deletion_under_a_step_without_messages_loses_none(
     database: Database, saver: TranscriptSaver
 ) -> None:

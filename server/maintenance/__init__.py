@@ -1,0 +1,1 @@
+"""Looking after a database: what these commands say, and how far they have come."""
