@@ -7,7 +7,7 @@ together, so they can't disagree. `docs/design.md` explains the tree.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from secrets import token_urlsafe
 from typing import Any, cast
@@ -22,12 +22,11 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
+    DeltaChannelHistory,
     get_checkpoint_id,
     get_serializable_checkpoint_metadata,
 )
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 
@@ -47,8 +46,18 @@ from .rows import (
     ensure_conversation,
     put_step,
 )
-from .selecting import SELECT_CHECKPOINTS, leaf_of, select_messages, without_leaf
+from .selecting import (
+    OF_VERSION,
+    SELECT_CHECKPOINTS,
+    InRows,
+    leaf_of,
+    select_messages,
+    set_rows_aside,
+    without_leaf,
+)
+from .serde import graph_serializer
 from .settings import DatabaseSettings
+from .sync_methods import SyncMethods
 from .transcript import is_transcript, title_of
 from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, put_writes
 
@@ -69,7 +78,7 @@ def authenticated_user(config: RunnableConfig) -> str:
     return str(config["configurable"].get("langgraph_auth_user_id") or LOCAL_USER)
 
 
-class TranscriptSaver(AsyncPostgresSaver):
+class TranscriptSaver(SyncMethods):
     """An `AsyncPostgresSaver` that stores each message once, as a row of the transcript tree.
 
     Args:
@@ -90,9 +99,7 @@ class TranscriptSaver(AsyncPostgresSaver):
         serde: SerializerProtocol | None = None,
         cache_bytes: int = 64 * 2**20,
     ) -> None:
-        super().__init__(
-            cast(Any, pool), serde=serde or JsonPlusSerializer(allowed_msgpack_modules=None)
-        )
+        super().__init__(cast(Any, pool), serde=graph_serializer(serde))
         self._owner = owner
         self._cache = MessageCache(cache_bytes)
 
@@ -124,6 +131,9 @@ class TranscriptSaver(AsyncPostgresSaver):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """Checkpoints, newest first. Those of one call share their message objects."""
+        if before and "configurable" not in before:
+            # The server passes on what its clients may say: a checkpoint, in place of its config.
+            before = {"configurable": {**before}}
         where, args = self._search_where(config, filter, before)
         where += " ORDER BY checkpoint_id DESC"
         if limit is not None:
@@ -234,6 +244,30 @@ class TranscriptSaver(AsyncPostgresSaver):
                         sends["sends"], value["checkpoint"], value["channel_values"]
                     )
 
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """What a `DeltaChannel` is put together from: the value it began with, and writes since.
+
+        It may have begun with a transcript, where the graph kept its messages otherwise before.
+        """
+        history = await super().aget_delta_channel_history(config=config, channels=channels)
+        if CHANNEL in history and isinstance(seed := history[CHANNEL].get("seed"), InRows):
+            thread_id = str(config["configurable"]["thread_id"])
+            (found,) = await self._select(OF_VERSION, [thread_id, CHANNEL, seed.version])
+            history[CHANNEL]["seed"] = found.checkpoint["channel_values"][CHANNEL]
+        return history
+
+    def _build_delta_channels_writes_history(
+        self, *, stage2_rows: Sequence[Any], **read: Any
+    ) -> dict[str, DeltaChannelHistory]:
+        """The plain saver decodes what it has read here, and can't decode a leaf."""
+        rows, seed = set_rows_aside(stage2_rows)
+        history = super()._build_delta_channels_writes_history(stage2_rows=rows, **read)
+        if seed is not None:
+            history[CHANNEL]["seed"] = seed
+        return history
+
     # Writing
 
     async def aput(
@@ -252,11 +286,12 @@ class TranscriptSaver(AsyncPostgresSaver):
         try:
             await self._put(thread_id, config, checkpoint, metadata, new_versions)
         except (ConversationGoneError, psycopg.errors.ForeignKeyViolation):
-            # Somebody deleted the conversation, with rows that this process believed to be there.
-            # The checkpoint at hand is the thread's state all the same: store it whole.
+            # Somebody deleted the conversation, with rows that this process believed to be there,
+            # or the checkpoint before this one. The checkpoint at hand is the thread's state all
+            # the same: store it whole.
             self._cache.forget(thread_id)
             everything = checkpoint["channel_versions"]
-            await self._put(thread_id, config, checkpoint, metadata, everything)
+            await self._put(thread_id, config, checkpoint, metadata, everything, whole=True)
         return {
             "configurable": {
                 "thread_id": configurable["thread_id"],
@@ -272,6 +307,8 @@ class TranscriptSaver(AsyncPostgresSaver):
         checkpoint: Checkpoint,
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
+        *,
+        whole: bool = False,
     ) -> None:
         """A checkpoint of the root graph: everything in one transaction."""
         inline, blobs = split_values(checkpoint["channel_values"])
@@ -308,6 +345,7 @@ class TranscriptSaver(AsyncPostgresSaver):
             version=None if version is None else str(version),
             leaf=leaf,
             title=title,
+            whole=whole,
         )
         if cached.conversation is not None:
             conversation_id, _ = cached.conversation
@@ -356,11 +394,14 @@ class TranscriptSaver(AsyncPostgresSaver):
     def get_next_version(self, current: str | None, channel: None) -> str:
         """The version after `current`: its number and some chance, like the plain saver's.
 
-        A checkpoint names a dozen of them, so they are short. The number, of fewer digits, sorts
-        behind the plain saver's smaller ones; the chance tells apart what two branches write.
+        A step runs where a version is greater than the one it has seen, as a text. So the number
+        has as many digits as LangGraph's server gives it, whose wrapper around a checkpointer
+        counts by itself: shorter ones would be greater than all of its own, and what is said there
+        on a thread written here would go unheard. The chance, which tells apart what two branches
+        write, is shorter, since a checkpoint names a dozen versions.
         """
         number = 0 if current is None else int(str(current).partition(".")[0])
-        return f"{number + 1:08}.{token_urlsafe(6)}"
+        return f"{number + 1:032}.{token_urlsafe(6)}"
 
     # Deleting
 
@@ -380,12 +421,27 @@ class TranscriptSaver(AsyncPostgresSaver):
             self._cache.forget(name)
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
-        """Copy a thread whole: conversation, tree and checkpoints, in one transaction."""
+        """Copy a thread whole: conversation, tree and checkpoints, as they are at one moment.
+
+        Raises:
+            ThreadExistsError: there is a thread of the target's name.
+        """
+        source, target = str(source_thread_id), str(target_thread_id)
         async with self._transaction() as cur:
-            await copy_thread(cur, str(source_thread_id), str(target_thread_id))
+            await copy_thread(cur, source, target)
+        # Of a thread that had this name and was deleted.
+        self._cache.forget(target)
 
     async def adelete_for_runs(self, run_ids: Iterable[str]) -> None:
-        """Take runs back: their checkpoints go, and conversations show what was before them."""
+        """Take runs back: their checkpoints go, and conversations show what was before them.
+
+        Raises:
+            TypeError: `run_ids` is a single string.
+            NotImplementedError: a later run keeps its state in a `DeltaChannel`, as changes to
+                what these runs have left.
+        """
+        if isinstance(run_ids, str):
+            raise TypeError(f"run_ids must be a sequence of run ids, not the text {run_ids!r}")
         async with self._transaction() as cur:
             await delete_runs(cur, [str(run_id) for run_id in run_ids])
 

@@ -5,9 +5,16 @@ from uuid import uuid4
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
-from .rows import LOCK_CONVERSATIONS
+from .errors import StorageError
 from .transcript import row_id
 
+# All that is read is as it was at one moment, whatever is written to the source or deleted from it
+# meanwhile; nobody waits.
+ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+SELECT_TARGET = """
+    SELECT 1 FROM conversations WHERE thread_id = %(target)s
+    UNION ALL SELECT 1 FROM checkpoints WHERE thread_id = %(target)s LIMIT 1
+"""
 COPY_CONVERSATION = """
     INSERT INTO conversations (id, user_id, thread_id, title, leaf_checkpoint_id, redacted_at)
     SELECT %s, user_id, %s, title, leaf_checkpoint_id, redacted_at
@@ -64,12 +71,25 @@ COPY_CHECKPOINTS = (
 )
 
 
+class ThreadExistsError(StorageError):
+    """A thread can't be made under a name that another one has."""
+
+
 async def copy_thread(cur: AsyncCursor[DictRow], source: str, target: str) -> None:
     """Copy a thread to one that is not there yet; the copy has the same owner.
 
-    In a transaction of the caller's. Steps of the source wait until it is done.
+    In a transaction of the caller's that has not begun to read.
+
+    Raises:
+        ThreadExistsError: there is a thread of the target's name.
     """
-    await cur.execute(LOCK_CONVERSATIONS, ([source],))
+    await cur.execute(ONE_MOMENT)
+    await cur.execute(SELECT_TARGET, {"target": target})
+    if await cur.fetchone() is not None:
+        raise ThreadExistsError(
+            f"there is a thread {target!r} already, and a copy would mix with it. Copy to another "
+            "name, or delete that thread first."
+        )
     await cur.execute(COPY_CONVERSATION, (uuid4(), target, source))
     if (conversation := await cur.fetchone()) is not None:
         await cur.execute(SELECT_TREE, (source,))

@@ -25,12 +25,16 @@ from langgraph.checkpoint.serde.jsonplus import EXT_PYDANTIC_V2, JsonPlusSeriali
 from pydantic import BaseModel
 
 from .errors import StorageError
+from .serde import GraphSerializer
 
 Fields = dict[str, Any]
 
 #: How long MessagePack's head of an extension is, by its first byte: the codes for lengths of 8, 16
 #: and 32 bits. https://github.com/msgpack/msgpack/blob/master/spec.md#ext-format-family
 _HEADS = {0xC7: 3, 0xC8: 4, 0xC9: 6}
+
+#: Whose payloads these are: exactly these classes, since others may write something else.
+_SERIALISERS = frozenset({JsonPlusSerializer, GraphSerializer})
 
 #: What the serialiser writes behind the fields.
 _ENDS = ormsgpack.packb("model_validate_json")
@@ -88,7 +92,7 @@ def plain_message(
     serde: SerializerProtocol, payload_type: str, payload: bytes
 ) -> PlainMessage | None:
     """A payload as that of a plain message, if it is one and LangGraph's own serialiser's."""
-    if type(serde) is not JsonPlusSerializer or payload_type != "msgpack" or not payload:
+    if type(serde) not in _SERIALISERS or payload_type != "msgpack" or not payload:
         return None
     head = _HEADS.get(payload[0])
     if head is None or len(payload) <= head or payload[head - 1] != EXT_PYDANTIC_V2:

@@ -6,7 +6,10 @@ written, instead of running into each other half-way.
 
 from collections.abc import Sequence
 
-from langgraph.checkpoint.postgres.base import PRUNE_DELETE_THREADS_SQL
+from langgraph.checkpoint.postgres.base import (
+    PRUNE_DELETE_THREADS_SQL,
+    PRUNE_DELTA_THREADS_SQL,
+)
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
@@ -16,6 +19,31 @@ DELETE_CONVERSATIONS = "DELETE FROM conversations WHERE thread_id = ANY(%s)"
 
 SELECT_THREADS_OF_RUNS = """
     SELECT DISTINCT thread_id FROM checkpoints WHERE metadata ->> 'run_id' = ANY(%s)
+"""
+# A later checkpoint may have a deleted one as its parent. Then it follows the one before, as far
+# back as something is left, so that history stays in one piece.
+RELINK = """
+    WITH RECURSIVE gone AS (
+        SELECT thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id FROM checkpoints
+        WHERE thread_id = ANY(%(threads)s) AND metadata ->> 'run_id' = ANY(%(runs)s)
+    ), followed AS (
+        SELECT c.thread_id, c.checkpoint_ns, c.checkpoint_id, gone.parent_checkpoint_id AS parent
+        FROM checkpoints c JOIN gone ON gone.thread_id = c.thread_id
+            AND gone.checkpoint_ns = c.checkpoint_ns
+            AND gone.checkpoint_id = c.parent_checkpoint_id
+        WHERE c.metadata ->> 'run_id' = ANY(%(runs)s) IS NOT true
+        UNION ALL
+        SELECT f.thread_id, f.checkpoint_ns, f.checkpoint_id, gone.parent_checkpoint_id
+        FROM followed f JOIN gone ON gone.thread_id = f.thread_id
+            AND gone.checkpoint_ns = f.checkpoint_ns AND gone.checkpoint_id = f.parent
+    )
+    UPDATE checkpoints c SET parent_checkpoint_id = f.parent FROM followed f
+    WHERE c.thread_id = f.thread_id AND c.checkpoint_ns = f.checkpoint_ns
+    AND c.checkpoint_id = f.checkpoint_id AND NOT EXISTS (
+        SELECT 1 FROM gone WHERE gone.thread_id = f.thread_id
+        AND gone.checkpoint_ns = f.checkpoint_ns AND gone.checkpoint_id = f.parent
+    )
+    RETURNING c.thread_id
 """
 DELETE_RUNS = """
     WITH gone AS (
@@ -71,11 +99,27 @@ async def delete_runs(cur: AsyncCursor[DictRow], run_ids: Sequence[str]) -> None
     """Delete the checkpoints of runs, so that their threads are as they were before.
 
     The messages stay in the tree, on a branch that no checkpoint points at.
+
+    Raises:
+        NotImplementedError: what is left of a thread is stored as changes to what would go.
     """
     await cur.execute(SELECT_THREADS_OF_RUNS, (run_ids,))
     threads = [row["thread_id"] for row in await cur.fetchall()]
     if threads:
         await cur.execute(LOCK_CONVERSATIONS, (threads,))
+        await cur.execute(RELINK, {"threads": threads, "runs": run_ids})
+        if relinked := list({row["thread_id"] for row in await cur.fetchall()}):
+            await _refuse_delta_channels(cur, relinked)
         await cur.execute(DELETE_RUNS, (threads, run_ids))
         await cur.execute(DELETE_UNUSED_BLOBS, (threads,))
         await cur.execute(MOVE_LEAVES_BACK, (CHANNEL, LEAF_TYPE, threads, CHANNEL))
+
+
+async def _refuse_delta_channels(cur: AsyncCursor[DictRow], threads: Sequence[str]) -> None:
+    await cur.execute(PRUNE_DELTA_THREADS_SQL, (threads, threads))
+    if found := sorted({row["thread_id"] for row in await cur.fetchall()}):
+        raise NotImplementedError(
+            "can't delete a run that later ones follow where a thread keeps a DeltaChannel, which "
+            f"is stored as changes to what was before: {', '.join(map(repr, found))}. Delete the "
+            "later runs as well, or the thread."
+        )

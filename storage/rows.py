@@ -37,7 +37,10 @@ INSERT_CONVERSATION = """
 SELECT_CONVERSATION = "SELECT id FROM conversations WHERE thread_id = %s"
 
 # One statement, so one transaction and one round trip. All of it depends on the conversation's
-# row: where that is gone, nothing is written. The leaf is taken from what the checkpoint points at:
+# row: where that is gone, nothing is written. Nor where the checkpoint before is gone, deleted or
+# pruned while a run built on it: with it went the values that this one doesn't write again. (Both
+# are asked, the row and the table: a row that was waited for knows of a deletion that the table, as
+# it was when the statement began, does not.) The leaf is taken from what the checkpoint points at:
 # the blob of this version of the channel, if there is one from before, else the one written here.
 # Another process may have stored a later checkpoint already; then that one's leaf stays. (It is
 # noted in the row itself, since a row that was waited for is seen as it is now, and other tables as
@@ -68,7 +71,14 @@ _PUT_STEP = """
                 )
             END,
             leaf_checkpoint_id = greatest(leaf_checkpoint_id, %(checkpoint_id)s)
-        WHERE id = %(conversation_id)s
+        WHERE id = %(conversation_id)s AND (
+            %(whole)s OR %(parent_checkpoint_id)s::text IS NULL OR (
+                %(parent_checkpoint_id)s <= leaf_checkpoint_id AND EXISTS (
+                    SELECT 1 FROM checkpoints WHERE thread_id = %(thread_id)s
+                    AND checkpoint_ns = '' AND checkpoint_id = %(parent_checkpoint_id)s
+                )
+            )
+        )
         RETURNING id, user_id
     ), message_rows AS (
         INSERT INTO messages (id, conversation_id, user_id, parent_id, digest, role, content,
@@ -113,7 +123,8 @@ PUT_STEP = _PUT_STEP.format(
 
 
 class ConversationGoneError(StorageError):
-    """A conversation was deleted by somebody else while this process wrote to it."""
+    """A conversation, or the checkpoint that a step follows, was deleted by somebody else while
+    this process wrote to it."""
 
 
 async def ensure_conversation(cur: AsyncCursor[DictRow], thread_id: str, subject: str) -> UUID:
@@ -147,6 +158,8 @@ class Step:
     leaf: bytes | None
     #: For a conversation that has no title yet.
     title: str | None
+    #: Whether `blobs` has every value, so that nothing is needed of the checkpoint before.
+    whole: bool
 
 
 async def put_step(
@@ -164,7 +177,8 @@ async def put_step(
         statement: `PUT_NEW_STEP` is cheaper, but refuses to store what is there already.
 
     Raises:
-        ConversationGoneError: there is no such conversation any more.
+        ConversationGoneError: there is no such conversation any more, or no such checkpoint as
+            the step follows.
         UniqueViolation: with `PUT_NEW_STEP`, if a part of the step is there already.
     """
 
@@ -196,11 +210,13 @@ async def put_step(
             "blobs": [blob for _, _, _, blob in step.blobs],
             "checkpoint_id": step.checkpoint_id,
             "parent_checkpoint_id": step.parent_checkpoint_id,
+            "whole": step.whole,
             "checkpoint": Jsonb(step.checkpoint),
             "metadata": Jsonb(step.metadata),
         },
     )
     if await cur.fetchone() is None:
         raise ConversationGoneError(
-            f"conversation {conversation_id} was deleted while it was written to"
+            f"conversation {conversation_id}, or the checkpoint that a step of it follows, was "
+            "deleted while it was written to"
         )

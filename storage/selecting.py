@@ -1,6 +1,7 @@
 """The SQL of reading: checkpoints with what belongs to them, and the messages of a thread."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from langgraph.checkpoint.postgres.base import SELECT_SQL
@@ -19,6 +20,12 @@ _CONVERSATION = """,
 #: The plain saver's query, and the conversation: its id and its last redaction, as bytes to be
 #: compared with others.
 SELECT_CHECKPOINTS = _CONVERSATION.join(SELECT_SQL.rsplit("\n", 1))
+
+#: A checkpoint of the root graph with one version of a channel.
+OF_VERSION = """
+    WHERE thread_id = %s AND checkpoint_ns = ''
+    AND checkpoint -> 'channel_versions' ->> %s = %s LIMIT 1
+"""
 
 # Bytes are read without making objects of them that nobody needs.
 SELECT_MESSAGES = """
@@ -47,6 +54,24 @@ def leaf_of(value: DictRow) -> bytes | None:
 def without_leaf(values: Sequence[Sequence[bytes]]) -> list[Sequence[bytes]]:
     """A selected checkpoint's values, but for the leaf, which no serialiser can read."""
     return [value for value in values if value[1] != _LEAF_TYPE]
+
+
+@dataclass(frozen=True, slots=True)
+class InRows:
+    """A value of the messages channel that is stored in rows, by its version."""
+
+    version: str
+
+
+def set_rows_aside(selected: Sequence[Any]) -> tuple[list[Any], InRows | None]:
+    """What the plain saver selects of a `DeltaChannel`'s history, and what it couldn't decode."""
+    others, found = [], None
+    for row in selected:
+        if row["_kind"] == "b" and row["channel"] == CHANNEL and row["type"] == LEAF_TYPE:
+            found = InRows(row["version"])
+        else:
+            others.append(row)
+    return others, found
 
 
 _CHANNEL, _LEAF_TYPE = CHANNEL.encode(), LEAF_TYPE.encode()

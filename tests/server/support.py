@@ -1,5 +1,6 @@
 """A real `langgraph dev`, as a process, and the SDK that talks to it."""
 
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,9 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 REPOSITORY = Path(__file__).parents[2]
+
+#: In `tests/server/graphs.py`.
+TEST_GRAPHS = ("steps", "nested", "spoken")
 
 #: Seconds in which a server on a busy machine has to be up, or gone.
 PATIENCE = 120
@@ -48,8 +52,19 @@ def free_port() -> int:
     return port
 
 
+def config_with_test_graphs(folder: Path) -> Path:
+    """A `langgraph.json` with the graphs of the tests beside the agent, on one checkpointer."""
+    config = json.loads((REPOSITORY / "langgraph.json").read_text())
+    config["graphs"] |= {name: f"tests.server.graphs:{name}" for name in TEST_GRAPHS}
+    path = folder / "langgraph.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
 @contextmanager
-def langgraph_dev(database_url: str, folder: Path) -> Iterator[Served]:
+def langgraph_dev(
+    database_url: str, folder: Path, config: Path = REPOSITORY / "langgraph.json"
+) -> Iterator[Served]:
     """`langgraph dev` on this database; what it keeps on disk is in `folder`."""
     port = free_port()
     log = folder / "server.log"
@@ -63,7 +78,7 @@ def langgraph_dev(database_url: str, folder: Path) -> Iterator[Served]:
                 "--no-browser",
                 "--no-reload",
                 "--config",
-                str(REPOSITORY / "langgraph.json"),
+                str(config),
                 "--port",
                 str(port),
                 "--n-jobs-per-worker",

@@ -112,7 +112,7 @@ async def test_each_step_of_a_run_is_whole_or_absent(database: Database, table: 
     graph: Graph = chat_graph(saver)
     when = {
         "messages": "NEW.role = 'tool'",
-        "checkpoint_blobs": "NEW.channel = 'messages' AND NEW.version > '00000004'",
+        "checkpoint_blobs": "NEW.channel = 'messages' AND NEW.version > lpad('4', 32, '0')",
         "checkpoints": "(NEW.metadata ->> 'step')::int = 2",
     }[table]
     await refuse(database, "INSERT", table, when)

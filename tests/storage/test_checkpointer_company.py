@@ -253,6 +253,25 @@ async def test_a_copy_has_a_tree_and_runs_of_its_own(
 # Two processes on one thread
 
 
+class InTheServer(TranscriptSaver):
+    """As the server's wrapper has it, which numbers the versions of channels by itself."""
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        number = 0 if current is None else int(current.split(".")[0])
+        return f"{number + 1:032}.{0.5:.16f}"
+
+
+async def test_the_server_and_a_process_beside_it_take_turns_on_one_thread(
+    database: Database,
+) -> None:
+    beside, served = (chat_graph(kind(database.pool)) for kind in (TranscriptSaver, InTheServer))
+    for number in range(6):
+        await say(served if number % 2 else beside, "t", f"turn {number}")
+    branch = await active_branch(database, "t")
+    assert [row["content"] for row in branch][::4] == [f"turn {number}" for number in range(6)]
+    await assert_rows_are_the_state(database, served, "t")
+
+
 async def test_a_later_checkpoint_of_another_process_keeps_its_leaf(
     database: Database, saver: TranscriptSaver
 ) -> None:

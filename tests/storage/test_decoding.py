@@ -15,7 +15,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
-from langgraph.checkpoint.serde.jsonplus import EXT_PYDANTIC_V2, JsonPlusSerializer
+from langgraph.checkpoint.serde.jsonplus import EXT_PYDANTIC_V2
 
 from storage.decoding import (
     UnreadableMessageError,
@@ -23,8 +23,9 @@ from storage.decoding import (
     plain_message,
     read_message,
 )
+from storage.serde import GraphSerializer
 
-SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
+SERDE = GraphSerializer()
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 values: st.SearchStrategy[Any] = st.recursive(
