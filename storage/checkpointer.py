@@ -33,7 +33,6 @@ from psycopg.rows import DictRow
 
 from .connections import Pool, cursor, transaction
 from .copying import copy_thread
-from .database import open_database, share
 from .deleting import delete_runs, delete_threads
 from .message_cache import CachedThread, MessageCache
 from .putting import Written, new_rows, split_values
@@ -48,7 +47,7 @@ from .rows import (
     put_step,
 )
 from .selecting import SELECT_CHECKPOINTS, leaf_of, select_messages, without_leaf
-from .settings import DatabaseSettings
+from .setup import set_up
 from .transcript import is_transcript, title_of
 from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, put_writes
 
@@ -56,6 +55,9 @@ from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, put_writes
 LOCAL_USER = "local"
 
 Owner = Callable[[RunnableConfig], str]
+
+#: Bytes that the messages kept in memory may take, where nothing else is said.
+CACHE_BYTES = 64 * 2**20
 
 #: Bytes of pending writes that are not decoded on the event loop any more.
 LARGE = 100_000
@@ -88,13 +90,25 @@ class TranscriptSaver(AsyncPostgresSaver):
         *,
         owner: Owner = authenticated_user,
         serde: SerializerProtocol | None = None,
-        cache_bytes: int = 64 * 2**20,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         super().__init__(
             cast(Any, pool), serde=serde or JsonPlusSerializer(allowed_msgpack_modules=None)
         )
         self._owner = owner
         self._cache = MessageCache(cache_bytes)
+
+    async def setup(self) -> None:
+        """Make or upgrade the tables: LangGraph's and the saver's own three.
+
+        Any number of processes may do so at once. Nothing is written where nothing is missing.
+
+        Raises:
+            SetupError: they could not be made; nothing was changed.
+            DatabaseFailedError: no connection was to be had.
+        """
+        async with cursor(self.conn) as cur:
+            await set_up(cur.connection)
 
     # Reading
 
@@ -394,22 +408,9 @@ class TranscriptSaver(AsyncPostgresSaver):
             yield cur
 
 
-@asynccontextmanager
-async def open_checkpointer() -> AsyncIterator[TranscriptSaver]:
-    """The checkpointer of `langgraph.json`: opens the database that the environment names.
-
-    The server enters it before it imports the graph, so the database is shared with the process.
-    """
-    settings = DatabaseSettings()
-    async with open_database(settings) as database:
-        with share(database):
-            yield TranscriptSaver(database.pool, cache_bytes=int(settings.cache_mib * 2**20))
-
-
 __all__ = [
     "LOCAL_USER",
     "TranscriptError",
     "TranscriptSaver",
     "authenticated_user",
-    "open_checkpointer",
 ]
