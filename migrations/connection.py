@@ -21,13 +21,12 @@ import sqlalchemy
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import StaticPool
 
-from storage.database import CONNECT_TIMEOUT, DatabaseUnreachableError
+from storage.errors import DatabaseUnreachableError
+from storage.pool import CONNECT_TIMEOUT
 from storage.settings import libpq_uri, parse_url, shown
+from storage.setup import LOCK
 
 from .errors import MigrationError, MigrationLockedError, clear_errors
-
-#: The advisory lock's number in each database; any, so long as all versions use the same.
-LOCK = 0x7461736B_6D696772
 
 #: Seconds between two questions for the lock.
 POLL_INTERVAL = 0.1

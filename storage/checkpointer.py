@@ -32,7 +32,6 @@ from psycopg.rows import DictRow
 
 from .connections import Pool, cursor, transaction
 from .copying import copy_thread
-from .database import open_database, share
 from .deleting import delete_runs, delete_threads
 from .message_cache import CachedThread, MessageCache
 from .putting import Written, new_rows, split_values
@@ -56,7 +55,7 @@ from .selecting import (
     without_leaf,
 )
 from .serde import graph_serializer
-from .settings import DatabaseSettings
+from .setup import set_up
 from .sync_methods import SyncMethods
 from .transcript import is_transcript, title_of
 from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, put_writes
@@ -65,6 +64,9 @@ from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, put_writes
 LOCAL_USER = "local"
 
 Owner = Callable[[RunnableConfig], str]
+
+#: Bytes that the messages kept in memory may take, where nothing else is said.
+CACHE_BYTES = 64 * 2**20
 
 #: Bytes of pending writes that are not decoded on the event loop any more.
 LARGE = 100_000
@@ -97,11 +99,23 @@ class TranscriptSaver(SyncMethods):
         *,
         owner: Owner = authenticated_user,
         serde: SerializerProtocol | None = None,
-        cache_bytes: int = 64 * 2**20,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         super().__init__(cast(Any, pool), serde=graph_serializer(serde))
         self._owner = owner
         self._cache = MessageCache(cache_bytes)
+
+    async def setup(self) -> None:
+        """Make or upgrade the tables: LangGraph's and the saver's own three.
+
+        Any number of processes may do so at once. Nothing is written where nothing is missing.
+
+        Raises:
+            SetupError: they could not be made; nothing was changed.
+            DatabaseFailedError: no connection was to be had.
+        """
+        async with cursor(self.conn) as cur:
+            await set_up(cur.connection)
 
     # Reading
 
@@ -458,22 +472,9 @@ class TranscriptSaver(SyncMethods):
             yield cur
 
 
-@asynccontextmanager
-async def open_checkpointer() -> AsyncIterator[TranscriptSaver]:
-    """The checkpointer of `langgraph.json`: opens the database that the environment names.
-
-    The server enters it before it imports the graph, so the database is shared with the process.
-    """
-    settings = DatabaseSettings()
-    async with open_database(settings) as database:
-        with share(database):
-            yield TranscriptSaver(database.pool, cache_bytes=int(settings.cache_mib * 2**20))
-
-
 __all__ = [
     "LOCAL_USER",
     "TranscriptError",
     "TranscriptSaver",
     "authenticated_user",
-    "open_checkpointer",
 ]

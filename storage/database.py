@@ -6,23 +6,22 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import make_conninfo
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from .connections import Pool
 from .embedded import hold
-from .errors import StorageError
+from .errors import DatabaseUnreachableError, StorageError
+from .pool import make_pool, probe
 from .settings import DatabaseSettings, libpq_uri, shown
 
-#: Seconds for the first connection; a server that hasn't answered by then is not reachable.
-CONNECT_TIMEOUT = 10
-
-
-class DatabaseUnreachableError(StorageError):
-    """The server did not answer, or refused the user, the password or the database."""
+ADVICE = (
+    "Check DATABASE_URL, and that the server runs and lets you in; "
+    "unset DATABASE_URL to use the embedded server."
+)
 
 
 class DatabaseNotOpenError(StorageError):
@@ -35,7 +34,7 @@ class Database:
     Made by `connect` or `open_database`, which also close it.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self.pool = pool
         # The engine pools nothing itself: it borrows from `pool`, and closing gives back.
         self.engine: AsyncEngine = create_async_engine(
@@ -63,22 +62,6 @@ async def _reset(connection: psycopg.AsyncConnection[Any]) -> None:
     await connection.set_autocommit(True)
 
 
-async def _probe(url: URL, uri: str) -> None:
-    """Connect once, so that a wrong URL is told at once and in the server's own words."""
-    if "connect_timeout" not in url.query:
-        uri = make_conninfo(uri, connect_timeout=CONNECT_TIMEOUT)
-    try:
-        connection = await psycopg.AsyncConnection.connect(uri)
-    except psycopg.OperationalError as error:
-        said = str(error).strip()
-        raise DatabaseUnreachableError(
-            f"cannot connect to {shown(url)}: {said}{'' if said.endswith(('.', '?')) else '.'} "
-            "Check DATABASE_URL, and that the server runs and lets you in; "
-            "unset DATABASE_URL to use the embedded server."
-        ) from error
-    await connection.close()
-
-
 @asynccontextmanager
 async def connect(
     url: URL | str, settings: DatabaseSettings | None = None
@@ -91,19 +74,14 @@ async def connect(
     settings = settings or DatabaseSettings()
     url = make_url(url)
     uri = libpq_uri(url)
-    await _probe(url, uri)
-    async with AsyncConnectionPool(
+    await probe(uri, shown(url), ADVICE)
+    async with make_pool(
         uri,
-        kwargs={"autocommit": True, "prepare_threshold": 0 if settings.prepares else None},
-        min_size=1,
-        max_size=settings.pool_size,
+        size=settings.pool_size,
         timeout=settings.pool_timeout,
-        # A link that was cut while idle (a restart, a suspended server) is replaced unseen.
-        check=AsyncConnectionPool.check_connection,
-        reset=_reset,
-        close_returns=True,
-        open=False,
+        prepare=settings.prepares,
         name="task-agent",
+        reset=_reset,
     ) as pool:
         database = Database(pool)
         try:

@@ -14,3 +14,27 @@ class DatabaseFailedError(StorageError, RuntimeError):
 
 class NoSuchThreadError(StorageError):
     """The database holds nothing of a thread."""
+
+
+class DatabaseUnreachableError(StorageError):
+    """The server did not answer, or refused the user, the password or the database."""
+
+
+class UnsuitablePoolError(StorageError):
+    """A pool that a saver was given is closed, or its connections are not in autocommit mode."""
+
+
+class SetupError(StorageError):
+    """`setup()` could not make the tables that the saver needs; nothing was changed."""
+
+
+class TablesDifferError(SetupError):
+    """Tables of the names that are needed exist, but they are others, or somebody changed them."""
+
+
+class TablesNewerError(SetupError):
+    """A newer version of the code has set the tables up."""
+
+
+class SetupBusyError(SetupError):
+    """Another process is setting up, or uses a table that has to be changed; try again later."""

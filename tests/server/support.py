@@ -65,13 +65,30 @@ def config_with_test_graphs(folder: Path) -> Path:
 def langgraph_dev(
     database_url: str, folder: Path, config: Path = REPOSITORY / "langgraph.json"
 ) -> Iterator[Served]:
-    """`langgraph dev` on this database; what it keeps on disk is in `folder`."""
+    """`langgraph dev` of this checkout on this database; what it keeps on disk is in `folder`."""
+    environment = {
+        "DATABASE_URL": database_url,
+        "TASK_AGENT_TIME_ZONE": "UTC",
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    with langgraph_serving(sys.executable, config, folder, environment, up="/health") as served:
+        yield served
+
+
+@contextmanager
+def langgraph_serving(
+    python: str, config: Path, folder: Path, environment: dict[str, str], up: str = "/ok"
+) -> Iterator[Served]:
+    """`langgraph dev` of any Python and any `langgraph.json`, run in `folder`.
+
+    It is up when it answers a request for the path `up`.
+    """
     port = free_port()
     log = folder / "server.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             [
-                sys.executable,
+                python,
                 "-m",
                 "langgraph_cli",
                 "dev",
@@ -87,31 +104,29 @@ def langgraph_dev(
             cwd=folder,
             env={
                 **os.environ,
-                "DATABASE_URL": database_url,
-                "TASK_AGENT_TIME_ZONE": "UTC",
                 "LANGGRAPH_NO_VERSION_CHECK": "1",
                 "LANGGRAPH_CLI_NO_ANALYTICS": "1",
-                "PYTHONPATH": str(REPOSITORY),
                 "NO_COLOR": "1",
+                **environment,
             },
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     served = Served(f"http://127.0.0.1:{port}", process, log)
     try:
-        _wait_until_up(served)
+        _wait_until_up(served, up)
         yield served
     finally:
         served.stop(signal.SIGKILL)
 
 
-def _wait_until_up(served: Served) -> None:
+def _wait_until_up(served: Served, path: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if served.process.poll() is not None:
             break
         try:
-            if httpx.get(f"{served.url}/health").status_code == httpx.codes.OK:
+            if httpx.get(f"{served.url}{path}").status_code == httpx.codes.OK:
                 return
         except httpx.TransportError:
             pass

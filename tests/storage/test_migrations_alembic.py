@@ -14,9 +14,9 @@ from alembic.config import main as alembic_main
 from alembic.script import ScriptDirectory
 
 from migrations import run
-from migrations.connection import LOCK
 from migrations.run import MigrationError, metadata, migrate
 from storage import langgraph_tables
+from storage.setup import LOCK
 from tests.storage.migration_support import (
     ROWS,
     assert_migrated,

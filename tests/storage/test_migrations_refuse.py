@@ -5,7 +5,6 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from migrations.connection import LOCK
 from migrations.run import (
     DatabaseNewerError,
     Limits,
@@ -17,6 +16,7 @@ from migrations.run import (
 )
 from storage.database import DatabaseUnreachableError
 from storage.settings import libpq_uri, parse_url
+from storage.setup import LOCK
 from tests.storage.migration_support import (
     assert_migrated,
     create_all,

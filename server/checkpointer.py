@@ -1,0 +1,25 @@
+"""The checkpointer that `langgraph.json` names."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from storage.checkpointer import TranscriptSaver
+from storage.database import open_database, share
+from storage.opening import open_saver
+from storage.settings import DatabaseSettings
+
+
+@asynccontextmanager
+async def open_checkpointer() -> AsyncIterator[TranscriptSaver]:
+    """The saver on the database that the environment names.
+
+    The server enters it before it imports the graph, so the database is shared with the process.
+    """
+    settings = DatabaseSettings()
+    cache_bytes = int(settings.cache_mib * 2**20)
+    async with (
+        open_database(settings) as database,
+        open_saver(database.pool, cache_bytes=cache_bytes) as saver,
+    ):
+        with share(database):
+            yield saver
