@@ -19,7 +19,9 @@ async def open_checkpointer() -> AsyncIterator[TranscriptSaver]:
     cache_bytes = int(settings.cache_mib * 2**20)
     async with (
         open_database(settings) as database,
-        open_saver(database.pool, cache_bytes=cache_bytes) as saver,
+        open_saver(
+            database.pool, cache_bytes=cache_bytes, answer_timeout=settings.answer_timeout
+        ) as saver,
     ):
         with share(database):
             yield saver

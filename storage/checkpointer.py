@@ -8,7 +8,8 @@ together, so they can't disagree. `docs/design.md` explains the tree.
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
+from functools import partial
 from secrets import token_urlsafe
 from typing import Any, cast
 from uuid import UUID
@@ -30,7 +31,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow
 
-from .connections import Pool, cursor, transaction
+from .connections import ANSWER_TIMEOUT, Connections, Pool
 from .copying import copy_thread
 from .deleting import delete_runs, delete_threads
 from .message_cache import CachedThread, MessageCache
@@ -57,7 +58,7 @@ from .selecting import (
 from .serde import graph_serializer
 from .setup import set_up
 from .sync_methods import SyncMethods
-from .transcript import is_transcript, title_of
+from .transcript import Row, is_transcript, title_of
 from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, put_writes
 
 #: The owner of threads where there is no authentication.
@@ -89,6 +90,7 @@ class TranscriptSaver(SyncMethods):
         serde: the serialiser; by default one that restores LangChain's and LangGraph's own types
             and no others.
         cache_bytes: how much the messages kept in memory may take.
+        answer_timeout: seconds without an answer after which a connection counts as broken.
     """
 
     conn: Pool
@@ -100,10 +102,12 @@ class TranscriptSaver(SyncMethods):
         owner: Owner = authenticated_user,
         serde: SerializerProtocol | None = None,
         cache_bytes: int = CACHE_BYTES,
+        answer_timeout: float = ANSWER_TIMEOUT,
     ) -> None:
         super().__init__(cast(Any, pool), serde=graph_serializer(serde))
         self._owner = owner
         self._cache = MessageCache(cache_bytes)
+        self._connections = Connections(pool, answer_timeout=answer_timeout)
 
     async def setup(self) -> None:
         """Make or upgrade the tables: LangGraph's and the saver's own three.
@@ -114,7 +118,7 @@ class TranscriptSaver(SyncMethods):
             SetupError: they could not be made; nothing was changed.
             DatabaseFailedError: no connection was to be had.
         """
-        async with cursor(self.conn) as cur:
+        async with self._connections.cursor(patient=True) as cur:
             await set_up(cur.connection)
 
     # Reading
@@ -158,12 +162,13 @@ class TranscriptSaver(SyncMethods):
 
     async def _select(self, where: str, args: Sequence[Any]) -> list[CheckpointTuple]:
         """Checkpoints with their transcripts, the connection given back before anyone uses them."""
+        select = partial(self._select_once, where, args)
         try:
-            return await self._select_once(where, args)
+            return await self._connections.retried(select)
         except TranscriptError:
             # The thread may have been deleted between the reading of the two. Then it is gone now;
             # what is damaged is damaged still.
-            return await self._select_once(where, args)
+            return await self._connections.retried(select)
 
     async def _select_once(self, where: str, args: Sequence[Any]) -> list[CheckpointTuple]:
         async with self._cursor() as cur:
@@ -265,7 +270,9 @@ class TranscriptSaver(SyncMethods):
 
         It may have begun with a transcript, where the graph kept its messages otherwise before.
         """
-        history = await super().aget_delta_channel_history(config=config, channels=channels)
+        history = await self._connections.retried(
+            partial(super().aget_delta_channel_history, config=config, channels=channels)
+        )
         if CHANNEL in history and isinstance(seed := history[CHANNEL].get("seed"), InRows):
             thread_id = str(config["configurable"]["thread_id"])
             (found,) = await self._select(OF_VERSION, [thread_id, CHANNEL, seed.version])
@@ -295,7 +302,9 @@ class TranscriptSaver(SyncMethods):
         configurable = config["configurable"]
         if configurable["checkpoint_ns"] != "":
             # A sub-graph's own state, which is no conversation with anybody.
-            return await super().aput(config, checkpoint, metadata, new_versions)
+            return await self._connections.retried(
+                partial(super().aput, config, checkpoint, metadata, new_versions)
+            )
         thread_id = str(configurable["thread_id"])
         try:
             await self._put(thread_id, config, checkpoint, metadata, new_versions)
@@ -361,17 +370,10 @@ class TranscriptSaver(SyncMethods):
             title=title,
             whole=whole,
         )
-        if cached.conversation is not None:
-            conversation_id, _ = cached.conversation
-            async with self._cursor() as cur:
-                try:
-                    await put_step(cur, conversation_id, step, written.rows, PUT_NEW_STEP)
-                except psycopg.errors.UniqueViolation:
-                    await put_step(cur, conversation_id, step, written.rows)
-        else:
-            async with self._transaction() as cur:
-                conversation_id = await ensure_conversation(cur, thread_id, self._owner(config))
-                await put_step(cur, conversation_id, step, written.rows)
+        known = None if cached.conversation is None else cached.conversation[0]
+        conversation_id = await self._connections.retried(
+            partial(self._store, known, step, written.rows, config)
+        )
         # Only what has been committed is remembered.
         cached = self._cache.thread(thread_id)
         if cached.conversation is None:
@@ -380,6 +382,22 @@ class TranscriptSaver(SyncMethods):
             cached.leaf = (str(version), leaf)
         written.keep(cached)
         self._cache.trim(thread_id)
+
+    async def _store(
+        self, known: UUID | None, step: Step, rows: Sequence[Row], config: RunnableConfig
+    ) -> UUID:
+        """Commit a step to the conversation that is known, else to that of its thread."""
+        if known is None:
+            async with self._connections.transaction() as cur:
+                known = await ensure_conversation(cur, step.thread_id, self._owner(config))
+                await put_step(cur, known, step, rows)
+            return known
+        async with self._connections.cursor() as cur:
+            try:
+                await put_step(cur, known, step, rows, PUT_NEW_STEP)
+            except psycopg.errors.UniqueViolation:
+                await put_step(cur, known, step, rows)
+        return known
 
     async def aput_writes(
         self,
@@ -399,11 +417,15 @@ class TranscriptSaver(SyncMethods):
             writes,
         )
         special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
-        async with self._cursor() as cur:
-            try:
-                await put_writes(cur, INSERT, dumped)
-            except psycopg.errors.UniqueViolation:
-                await put_writes(cur, INSERT_OR_REPLACE if special else INSERT_NEW, dumped)
+
+        async def store() -> None:
+            async with self._connections.cursor() as cur:
+                try:
+                    await put_writes(cur, INSERT, dumped)
+                except psycopg.errors.UniqueViolation:
+                    await put_writes(cur, INSERT_OR_REPLACE if special else INSERT_NEW, dumped)
+
+        await self._connections.retried(store)
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         """The version after `current`: its number and some chance, like the plain saver's.
@@ -426,11 +448,10 @@ class TranscriptSaver(SyncMethods):
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Prune threads: `delete` them whole, or `keep_latest` checkpoint and every message."""
         if strategy != "delete" or isinstance(thread_ids, str):
-            await super().aprune(thread_ids, strategy=strategy)
+            await self._connections.retried(partial(super().aprune, thread_ids, strategy=strategy))
             return
         names = [str(thread_id) for thread_id in thread_ids]
-        async with self._transaction() as cur:
-            await delete_threads(cur, names)
+        await self._connections.repeatable(lambda cur: delete_threads(cur, names))
         for name in names:
             self._cache.forget(name)
 
@@ -441,8 +462,7 @@ class TranscriptSaver(SyncMethods):
             ThreadExistsError: there is a thread of the target's name.
         """
         source, target = str(source_thread_id), str(target_thread_id)
-        async with self._transaction() as cur:
-            await copy_thread(cur, source, target)
+        await self._connections.once(lambda cur: copy_thread(cur, source, target))
         # Of a thread that had this name and was deleted.
         self._cache.forget(target)
 
@@ -456,19 +476,15 @@ class TranscriptSaver(SyncMethods):
         """
         if isinstance(run_ids, str):
             raise TypeError(f"run_ids must be a sequence of run ids, not the text {run_ids!r}")
-        async with self._transaction() as cur:
-            await delete_runs(cur, [str(run_id) for run_id in run_ids])
-
-    # Connections
-
-    def _transaction(self) -> AbstractAsyncContextManager[AsyncCursor[DictRow]]:
-        return transaction(self.conn)
+        runs = [str(run_id) for run_id in run_ids]
+        await self._connections.repeatable(lambda cur: delete_runs(cur, runs))
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
         """What the inherited methods use. The plain saver lets one caller in at a time, even over
         a pool; the pool is all the order that is needed."""
-        async with transaction(self.conn) if pipeline else cursor(self.conn) as cur:
+        borrow = self._connections.transaction if pipeline else self._connections.cursor
+        async with borrow() as cur:
             yield cur
 
 

@@ -6,13 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
-from psycopg_pool import PoolTimeout
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from .connections import Pool
+from .connections import ANSWER_TIMEOUT, Connections, Pool
 from .embedded import hold
 from .errors import DatabaseUnreachableError, StorageError
 from .pool import make_pool, probe
@@ -34,8 +33,9 @@ class Database:
     Made by `connect` or `open_database`, which also close it.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, answer_timeout: float = ANSWER_TIMEOUT) -> None:
         self.pool = pool
+        self._connections = Connections(pool, answer_timeout=answer_timeout)
         # The engine pools nothing itself: it borrows from `pool`, and closing gives back.
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+psycopg://",
@@ -52,7 +52,9 @@ class Database:
             yield session
 
     async def _borrow(self) -> psycopg.AsyncConnection[Any]:
-        connection = await self.pool.getconn()
+        # What a session does can't be done again, so a link that was cut while idle (a restart, a
+        # suspended server) is replaced before.
+        connection = await self._connections.checked()
         await connection.set_autocommit(False)
         return connection
 
@@ -83,7 +85,7 @@ async def connect(
         name="task-agent",
         reset=_reset,
     ) as pool:
-        database = Database(pool)
+        database = Database(pool, answer_timeout=settings.answer_timeout)
         try:
             yield database
         finally:
@@ -153,7 +155,6 @@ __all__ = [
     "Database",
     "DatabaseNotOpenError",
     "DatabaseUnreachableError",
-    "PoolTimeout",
     "connect",
     "database_uri",
     "open_database",

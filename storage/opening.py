@@ -9,7 +9,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg.conninfo import conninfo_to_dict
 
 from .checkpointer import CACHE_BYTES, Owner, TranscriptSaver, authenticated_user
-from .connections import Pool
+from .connections import ANSWER_TIMEOUT, Pool
 from .pool import check_pool, make_pool, probe
 
 #: How SQLAlchemy writes the scheme of a URL for the driver that is used here.
@@ -36,6 +36,7 @@ async def open_saver(
     owner: Owner = authenticated_user,
     serde: SerializerProtocol | None = None,
     cache_bytes: int = CACHE_BYTES,
+    answer_timeout: float = ANSWER_TIMEOUT,
     **options: Unpack[PoolOptions],
 ) -> AsyncIterator[TranscriptSaver]:
     """A checkpointer on a database, for the length of the block.
@@ -51,6 +52,8 @@ async def open_saver(
         serde: the serialiser; by default one that restores LangChain's and LangGraph's own types
             and no others.
         cache_bytes: how much the messages kept in memory may take.
+        answer_timeout: seconds without an answer after which a connection counts as broken, and
+            what was asked for is asked for again on another one.
         **options: `PoolOptions`, for a URL.
 
     Raises:
@@ -70,7 +73,13 @@ async def open_saver(
                 )
             pool = database
             await check_pool(pool)
-        yield TranscriptSaver(pool, owner=owner, serde=serde, cache_bytes=cache_bytes)
+        yield TranscriptSaver(
+            pool,
+            owner=owner,
+            serde=serde,
+            cache_bytes=cache_bytes,
+            answer_timeout=answer_timeout,
+        )
 
 
 async def _pool_on(url: str, options: PoolOptions) -> Pool:

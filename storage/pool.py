@@ -12,6 +12,38 @@ from .errors import DatabaseUnreachableError, UnsuitablePoolError
 
 #: Seconds for the first connection; a server that hasn't answered by then is not reachable.
 CONNECT_TIMEOUT = 10
+#: When the network counts as broken, in libpq's names: seconds, and for `tcp_user_timeout`
+#: milliseconds. The system's own limits are hours, in which a link that is lost looks like a slow
+#: one.
+NETWORK_LIMITS = {
+    "connect_timeout": CONNECT_TIMEOUT,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+#: Seconds of trying, at growing distances, to replace a connection. Then who waits for one begins
+#: anew, so that nobody waits much longer than the server is away.
+RECONNECT_TIMEOUT = 3
+
+
+class PooledConnection(psycopg.AsyncConnection[Any]):
+    """A connection that goes back to its pool when it is closed, as SQLAlchemy does with it.
+
+    Also when it broke. The pool's `close_returns` forgets such a one, and the pool has one less
+    for ever.
+    """
+
+    async def close(self) -> None:
+        """Give the connection back, or end it where the pool itself closes it."""
+        pool: Pool | None = getattr(self, "_pool", None)
+        if pool is None:
+            await super().close()
+            return
+        await pool.putconn(self)
+        if self.closed:
+            # Given back twice it would be replaced twice.
+            self._pool = None
 
 
 async def probe(conninfo: str, shown: str, advice: str) -> None:
@@ -25,10 +57,8 @@ async def probe(conninfo: str, shown: str, advice: str) -> None:
     Raises:
         DatabaseUnreachableError: there is none.
     """
-    if "connect_timeout" not in conninfo_to_dict(conninfo):
-        conninfo = make_conninfo(conninfo, connect_timeout=CONNECT_TIMEOUT)
     try:
-        connection = await psycopg.AsyncConnection.connect(conninfo)
+        connection = await psycopg.AsyncConnection.connect(_limited(conninfo))
     except psycopg.OperationalError as error:
         said = str(error).strip()
         raise DatabaseUnreachableError(
@@ -57,18 +87,32 @@ def make_pool(
         reset: called with each connection that is given back.
     """
     return AsyncConnectionPool(
-        conninfo,
+        _limited(conninfo),
+        connection_class=PooledConnection,
         kwargs={"autocommit": True, "prepare_threshold": 0 if prepare else None},
         min_size=1,
         max_size=size,
         timeout=timeout,
-        # A link that was cut while idle (a restart, a suspended server) is replaced unseen.
-        check=AsyncConnectionPool.check_connection,
+        reconnect_timeout=RECONNECT_TIMEOUT,
+        reconnect_failed=_reconnect,
         reset=reset,
-        close_returns=True,
         open=False,
         name=name,
     )
+
+
+def _limited(conninfo: str) -> str:
+    """The same place, with limits for the network where none are given."""
+    given = conninfo_to_dict(conninfo)
+    limits = {name: value for name, value in NETWORK_LIMITS.items() if name not in given}
+    return make_conninfo(conninfo, **limits)
+
+
+async def _reconnect(pool: Pool) -> None:
+    """The pool waits longer and longer for a server that is away, and gives up. Its callers want
+    the server as soon as it is back, so as long as there are any it begins anew."""
+    if pool.get_stats().get("requests_waiting"):
+        await pool.check()
 
 
 async def check_pool(pool: Pool) -> None:

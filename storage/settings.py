@@ -73,6 +73,9 @@ class DatabaseSettings(BaseSettings):
     pool_size: int = Field(default=10, ge=1, validation_alias="TASK_AGENT_POOL_SIZE")
     #: Seconds that a caller waits for a connection before it gets an error.
     pool_timeout: float = Field(default=30, gt=0, validation_alias="TASK_AGENT_POOL_TIMEOUT")
+    #: Seconds that a statement of the checkpointer may take. Then the connection counts as broken,
+    #: and it is tried again on another one.
+    answer_timeout: float = Field(default=30, gt=0, validation_alias="TASK_AGENT_ANSWER_TIMEOUT")
     #: Whether statements are prepared on the server, which makes each of them faster. PgBouncer in
     #: transaction mode gives every transaction another connection, which may not know them, so it
     #: is off for a `DATABASE_URL` unless asked for.

@@ -17,7 +17,6 @@ from langgraph.graph import START, MessagesState, StateGraph
 from storage.checkpointer import TranscriptError, TranscriptSaver
 from storage.database import Database
 from storage.decoding import UnreadableMessageError
-from storage.errors import DatabaseFailedError
 from tests.storage.support import (
     TABLES,
     active_branch,
@@ -418,27 +417,3 @@ async def test_a_call_that_a_node_left_incomplete_is_stored_as_it_is(
     await say(chat_graph(saver, half), "t", "one")
     (call,) = (await active_branch(database, "t"))[1]["tool_calls"]
     assert call == {"id": None, "tool": "x", "arguments": {}}
-
-
-async def test_a_connection_that_is_lost_in_mid_step_is_told_with_what_to_do(
-    database: Database, saver: TranscriptSaver
-) -> None:
-    async def terminate(state: MessagesState) -> dict[str, Any]:
-        async with database.pool.connection() as connection:
-            await connection.execute(
-                "CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-                " PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5);"
-                " RETURN NEW; END $$"
-            )
-            await connection.execute(
-                "CREATE TRIGGER cut BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION cut()"
-            )
-        return {"messages": [AIMessage("lost")]}
-
-    await say(chat_graph(saver), "t", "one")
-    with pytest.raises(DatabaseFailedError, match="resume"):
-        await say(chat_graph(saver, terminate), "t", "two", durability="sync")
-    async with database.pool.connection() as connection:
-        await connection.execute("DROP FUNCTION cut CASCADE")
-    await say(chat_graph(saver), "t", "three")
-    await assert_rows_are_the_state(database, chat_graph(saver), "t")
