@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
+from weakref import WeakSet
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -77,6 +78,7 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
         self._accepts = True
         self._until_loss: int | None = None
         #: How often a client has sent something.
@@ -140,7 +142,7 @@ class Relay:
         thread.start()
         try:
             listening = asyncio.run_coroutine_threadsafe(
-                asyncio.start_server(self._serve, "127.0.0.1", 0), self._loop
+                asyncio.start_server(self._accept, "127.0.0.1", 0), self._loop
             ).result(10)
             self.port = listening.sockets[0].getsockname()[1]
             yield self
@@ -163,30 +165,27 @@ class Relay:
         self._until_loss = None
         return False
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        task = self._loop.create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        try:
-            if not self._accepts:
-                writer.transport.abort()
-                return
-            try:
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server = None
+        if self._accepts:
+            with suppress(OSError):
                 server = await self._connect()
-            except OSError:
-                writer.transport.abort()
-                return
-            connection = _Connection((reader, writer), server, self._may_ask, self._may_answer)
-            self._connections.add(connection)
-            try:
-                await connection.run()
-            finally:
-                self._connections.discard(connection)
-        except asyncio.CancelledError:
-            # The relay stops; asyncio would log it as an error.
+        if server is None:
             writer.transport.abort()
+            return
+        self._writers.add(server[1])
+        connection = _Connection((reader, writer), server, self._may_ask, self._may_answer)
+        self._connections.add(connection)
+        try:
+            await connection.run()
         finally:
-            self._tasks.discard(task)
+            self._connections.discard(connection)
 
     async def _connect(self) -> Streams:
         if self._host.startswith("/"):
@@ -199,6 +198,10 @@ class Relay:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        # Also of those that were accepted at the last moment.
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
     def _do(self, action: Callable[[], T]) -> T:
         async def run() -> T:
