@@ -11,6 +11,8 @@ import pytest
 from langchain_core.messages import AIMessage
 from langgraph.graph import MessagesState
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.checkpointer import TranscriptSaver
 from storage.connections import ATTEMPTS
@@ -359,6 +361,25 @@ async def test_a_healthy_link_is_not_asked_before_it_is_used(
 
 
 # The pool
+
+
+async def test_a_session_whose_link_breaks_costs_the_pool_no_connection(
+    database_url: str, relay: Relay
+) -> None:
+    async def ask(session: AsyncSession) -> int:
+        connection = await session.connection()
+        return int((await connection.execute(text("SELECT 42"))).scalar_one())
+
+    async with connect(relay.uri, DatabaseSettings(pool_size=2, pool_timeout=5)) as small:
+        for _ in range(5):
+            async with small.session() as session:
+                await ask(session)
+                relay.cut()
+                with pytest.raises(OperationalError):
+                    await ask(session)
+        async with small.session() as one, small.session() as other:
+            assert await ask(one) == await ask(other) == 42
+        assert small.pool.get_stats()["pool_size"] == 2
 
 
 async def test_who_finds_the_pool_exhausted_waits(database_url: str) -> None:
