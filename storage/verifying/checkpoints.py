@@ -92,6 +92,20 @@ SELECT_VALUES = """
     ORDER BY k.thread_id, k.checkpoint_id
 """
 
+SELECT_UNTITLED = """
+    WITH RECURSIVE branch(conversation_id, id) AS (
+        SELECT id, leaf_id FROM conversations
+        WHERE thread_id = ANY(%(threads)s) AND title IS NULL AND leaf_id IS NOT NULL
+        UNION
+        SELECT branch.conversation_id, m.parent_id FROM branch
+        JOIN messages m ON m.id = branch.id WHERE m.parent_id IS NOT NULL
+    )
+    SELECT c.thread_id, c.id, m.content FROM branch
+    JOIN conversations c ON c.id = branch.conversation_id
+    JOIN messages m ON m.id = branch.id
+    WHERE m.role = 'user' AND m.content <> ''
+"""
+
 
 @dataclass(slots=True)
 class Checked:
@@ -122,9 +136,11 @@ async def check_conversations(
         checked.findings += _check_conversation(row, serde)
     checked.findings += [_without_conversation(row) for row in await select(SELECT_OTHERS)]
     for row in await select(SELECT_LEAVES):
-        finding = _check_leaf(row)
-        checked.missing.add(row_id(row["conversation_id"], row["blob"]))
-        checked.findings.append(finding)
+        if row["message_id"] is None:
+            checked.missing.add(row_id(row["conversation_id"], row["blob"] or b""))
+        checked.findings.append(_check_leaf(row))
+    said = [row for row in await select(SELECT_UNTITLED) if row["content"].split()]
+    checked.findings += [_untitled(row) for row in {row["id"]: row for row in said}.values()]
     checked.findings += [_without_value(row) for row in await select(SELECT_VALUES)]
     return checked
 
@@ -240,6 +256,17 @@ def _check_leaf(row: DictRow) -> Finding:
         f"{digest}, which is gone",
         "`task-agent repair` puts it back if a pending write still holds it; else restore it from "
         "a backup.",
+        mendable=True,
+    )
+
+
+def _untitled(row: DictRow) -> Finding:
+    return Finding(
+        row["thread_id"],
+        Kind.TITLE,
+        str(row["id"]),
+        f"conversation {row['id']} has no title, though a user says something in it",
+        "`task-agent repair` mends it.",
         mendable=True,
     )
 

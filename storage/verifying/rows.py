@@ -1,6 +1,6 @@
 """Whether each message's row is what its payload and the row before it make it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -71,10 +71,9 @@ class RowCheck:
         self._serde = serde
         self._conversations = conversations
         self._missing = missing
-        self.checked = 0
 
-    async def findings(self) -> AsyncIterator[Finding]:
-        """What is wrong with them."""
+    async def findings(self, seen: Callable[[int], None]) -> AsyncIterator[Finding]:
+        """What is wrong with them. `seen` is told the number of rows as they are checked."""
         current: _Conversation | None = None
         async with self._connection.cursor(
             name="task_agent_verify", binary=True, row_factory=dict_row
@@ -89,7 +88,7 @@ class RowCheck:
                         current = self._begin(row["conversation_id"])
                     for finding in await self._check(current, row):
                         yield finding
-                self.checked += len(rows)
+                seen(len(rows))
         for finding in await self._finish(current):
             yield finding
 
