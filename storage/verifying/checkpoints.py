@@ -107,13 +107,22 @@ SELECT_UNTITLED = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a conversation's row says of its messages."""
+
+    id: UUID
+    thread_id: str
+    user_id: UUID
+    title: str | None
+
+
 @dataclass(slots=True)
 class Checked:
     """What is known of some threads before their rows are read."""
 
     findings: list[Finding] = field(default_factory=list)
-    #: Thread and title of each conversation.
-    conversations: dict[UUID, tuple[str, str | None]] = field(default_factory=dict)
+    conversations: dict[UUID, Conversation] = field(default_factory=dict)
     #: Rows that have been found missing.
     missing: set[UUID] = field(default_factory=set)
 
@@ -132,7 +141,9 @@ async def check_conversations(
             return await cur.fetchall()
 
     for row in await select(SELECT_CONVERSATIONS):
-        checked.conversations[row["id"]] = row["thread_id"], row["title"]
+        checked.conversations[row["id"]] = Conversation(
+            row["id"], row["thread_id"], row["user_id"], row["title"]
+        )
         checked.findings += _check_conversation(row, serde)
     checked.findings += [_without_conversation(row) for row in await select(SELECT_OTHERS)]
     for row in await select(SELECT_LEAVES):

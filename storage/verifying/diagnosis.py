@@ -7,8 +7,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from ..transcript import digest_of, row_id
-from .findings import Kind
+from ..transcript import digest_of, is_genuine, row_id
+from .findings import Finding, Kind
 
 # The digest says which row is the parent: that whose digest makes it.
 SELECT_TRUE_PARENT = """
@@ -41,6 +41,22 @@ class Link:
     parent_id: UUID | None
     parent_conversation_id: UUID | None
     parent_digest: bytes | None
+    redaction: bytes | None
+
+
+REPAIR = "`task-agent repair` mends it."
+RESTORE = (
+    "`task-agent repair` puts it back if another thread or a pending write still holds it; else "
+    "restore it from a backup."
+)
+_ADVICE = {
+    Kind.PAYLOAD: RESTORE,
+    Kind.REDACTION: RESTORE,
+    Kind.MISSING: RESTORE,
+    Kind.DIGEST: REPAIR,
+    Kind.KEY: REPAIR,
+    Kind.PARENT: REPAIR,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +69,10 @@ class Diagnosis:
     digest: bytes | None = None
     key: UUID | None = None
     parent_id: UUID | None = None
-    mendable: bool = True
+
+    def finding(self, thread_id: str, id_: UUID) -> Finding:
+        """The same in words, about a row of a thread."""
+        return Finding(thread_id, self.kind, str(id_), self.what, _ADVICE[self.kind], mendable=True)
 
 
 async def diagnose(
@@ -69,7 +88,7 @@ async def diagnose(
     key = row_id(row.conversation_id, row.digest)
     if row.parent_id is not None and row.parent_digest is None:
         return Diagnosis(Kind.MISSING, f"message {row.parent_id}, before message {row.id}, is gone")
-    if digest_of(row.parent_digest, row.payload) == row.digest:
+    if is_genuine(row.parent_digest, row.digest, row.payload, row.redaction):
         if row.parent_id is not None and row.parent_conversation_id != row.conversation_id:
             own = row_id(row.conversation_id, row.parent_digest or b"")
             return Diagnosis(
@@ -79,6 +98,11 @@ async def diagnose(
             )
         return Diagnosis(
             Kind.KEY, f"message {row.id} ought to have the id {key}, by its digest", key=key
+        )
+    if row.redaction is not None:
+        return Diagnosis(
+            Kind.REDACTION,
+            f"message {row.id} was redacted, and what that left of it has been changed since",
         )
     true = digest_of(row.parent_digest, row.payload)
     if key != row.id and row_id(row.conversation_id, true) == row.id:

@@ -11,10 +11,11 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 from ..reading import read_message
-from ..transcript import digest_of, row_id, title_of
+from ..transcript import is_genuine, row_id, title_of
 from .calls import Calls
+from .checkpoints import Conversation
 from .columns import differing_columns, expected_row
-from .diagnosis import Diagnosis, Link, diagnose
+from .diagnosis import REPAIR, Diagnosis, Link, diagnose
 from .findings import Finding, Kind
 
 #: Rows that are fetched at once.
@@ -27,7 +28,8 @@ LARGE = 200_000
 SEARCHES = 100
 
 _SELECT = """
-    SELECT m.id, m.conversation_id, m.parent_id, m.digest, m.role, m.payload_type,
+    SELECT m.id, m.conversation_id, m.parent_id, m.digest, m.role, m.payload_type, m.redaction,
+           m.user_id,
            m.parent_id IS NOT NULL AND parent.id IS NULL AS is_orphan,
            parent.conversation_id AS parent_conversation_id, parent.digest AS parent_digest,
            CASE WHEN size.bytes <= %(large)s THEN m.content END AS content,
@@ -56,7 +58,6 @@ class RowCheck:
     """The rows of some conversations, one after the other. In a transaction of the caller's.
 
     Args:
-        threads: the thread and the title of each conversation.
         missing: rows that are known to be missing, and are not told of again; others are added.
     """
 
@@ -64,7 +65,7 @@ class RowCheck:
         self,
         connection: AsyncConnection[Any],
         serde: SerializerProtocol,
-        conversations: dict[UUID, tuple[str, str | None]],
+        conversations: dict[UUID, Conversation],
         missing: set[UUID],
     ) -> None:
         self._connection = connection
@@ -93,9 +94,8 @@ class RowCheck:
             yield finding
 
     def _begin(self, conversation_id: UUID) -> "_Conversation":
-        thread_id, title = self._conversations[conversation_id]
         calls = Calls(self._connection, self._serde)
-        return _Conversation(conversation_id, thread_id, title, calls)
+        return _Conversation(self._conversations[conversation_id], calls)
 
     async def _check(self, current: "_Conversation", row: DictRow) -> list[Finding]:
         await self._complete(row)
@@ -106,7 +106,7 @@ class RowCheck:
                 if row["parent_id"] in self._missing:
                     return []
                 self._missing.add(row["parent_id"])
-            return [_damage(current.thread_id, row["id"], diagnosis)]
+            return [diagnosis.finding(current.thread_id, row["id"])]
         try:
             message = read_message(self._serde, row["payload_type"], row["payload"])
         except Exception as error:
@@ -125,6 +125,8 @@ class RowCheck:
         if current is None:
             return []
         findings = []
+        if current.strangers:
+            findings.append(_strange(current))
         # Where rows are damaged, calls and titles may be missing that are there.
         if not current.is_damaged:
             for start in range(0, len(current.postponed), CHUNK):
@@ -168,6 +170,7 @@ class RowCheck:
             row["parent_id"],
             row["parent_conversation_id"],
             row["parent_digest"],
+            row["redaction"],
         )
         return await diagnose(self._connection, link, search=current.searches <= SEARCHES)
 
@@ -202,18 +205,22 @@ class RowCheck:
 class _Conversation:
     """What has been seen of one conversation."""
 
-    def __init__(self, id_: UUID, thread_id: str, title: str | None, calls: Calls) -> None:
-        self.id = id_
-        self.thread_id = thread_id
+    def __init__(self, stored: Conversation, calls: Calls) -> None:
+        self.id = stored.id
+        self.thread_id = stored.thread_id
+        self.user_id = stored.user_id
         #: The title, as long as no message has been seen in which a user says it.
-        self.unsaid_title = title
+        self.unsaid_title = stored.title
         self.calls = calls
+        #: Messages of another owner.
+        self.strangers = 0
         #: Tools' rows that do not fit to what was asked for, as far as that has been seen.
         self.postponed: list[UUID] = []
         self.is_damaged = False
         self.searches = 0
 
     def see(self, row: DictRow, message: BaseMessage) -> None:
+        self.strangers += row["user_id"] != self.user_id
         self.calls.see(row["id"], row["parent_id"], message, len(row["payload"]))
         if self.unsaid_title is not None and title_of([message]) == self.unsaid_title:
             self.unsaid_title = None
@@ -222,29 +229,9 @@ class _Conversation:
 def _fits(row: DictRow) -> bool:
     """Whether a row's digest, key and parent are what they have to be."""
     return (
-        digest_of(row["parent_digest"], row["payload"]) == row["digest"]
+        is_genuine(row["parent_digest"], row["digest"], row["payload"], row["redaction"])
         and row_id(row["conversation_id"], row["digest"]) == row["id"]
         and row["parent_conversation_id"] in (None, row["conversation_id"])
-    )
-
-
-REPAIR = "`task-agent repair` mends it."
-RESTORE = (
-    "`task-agent repair` puts it back if another thread or a pending write still holds it; else "
-    "restore it from a backup."
-)
-_ADVICE = {
-    Kind.PAYLOAD: RESTORE,
-    Kind.MISSING: RESTORE,
-    Kind.DIGEST: REPAIR,
-    Kind.KEY: REPAIR,
-    Kind.PARENT: REPAIR,
-}
-
-
-def _damage(thread_id: str, id_: UUID, diagnosis: Diagnosis) -> Finding:
-    return Finding(
-        thread_id, diagnosis.kind, str(id_), diagnosis.what, _ADVICE[diagnosis.kind], mendable=True
     )
 
 
@@ -254,6 +241,18 @@ def _differs(thread_id: str, id_: UUID, names: Sequence[str]) -> Finding:
         Kind.COLUMNS,
         str(id_),
         f"{' and '.join(names)} of message {id_} differ from what its payload says",
+        REPAIR,
+        mendable=True,
+    )
+
+
+def _strange(conversation: _Conversation) -> Finding:
+    return Finding(
+        conversation.thread_id,
+        Kind.OWNER,
+        str(conversation.id),
+        f"{conversation.strangers} messages of conversation {conversation.id} name another owner "
+        f"than user {conversation.user_id}, whose it is",
         REPAIR,
         mendable=True,
     )
