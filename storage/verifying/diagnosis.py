@@ -8,11 +8,17 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from ..transcript import digest_of, is_genuine, row_id
-from .findings import Finding, Kind
+from .findings import Finding, Kind, Mend, RestoreMessage, SetDigest, SetKey, SetParent
+
+REPAIR = "`task-agent repair` mends it."
+RESTORE = (
+    "`task-agent repair` puts it back if another thread or a pending write still holds it; else "
+    "restore it from a backup."
+)
 
 # The digest says which row is the parent: that whose digest makes it.
 SELECT_TRUE_PARENT = """
-    SELECT parent.id FROM messages row
+    SELECT parent.id, parent.digest FROM messages row
     JOIN messages parent ON parent.conversation_id = row.conversation_id
     WHERE row.id = %s AND sha256(parent.digest || row.payload) = row.digest
 """
@@ -34,93 +40,86 @@ SELECT_IS_CIRCLE = """
 class Link:
     """A row, and the row that it says comes before it."""
 
+    thread_id: str
     id: UUID
     conversation_id: UUID
     digest: bytes
     payload: bytes
+    redaction: bytes | None
     parent_id: UUID | None
+    #: Of the row before it; none where there is no such row.
     parent_conversation_id: UUID | None
     parent_digest: bytes | None
-    redaction: bytes | None
 
+    @property
+    def key(self) -> UUID:
+        """The id that the digest makes."""
+        return row_id(self.conversation_id, self.digest)
 
-REPAIR = "`task-agent repair` mends it."
-RESTORE = (
-    "`task-agent repair` puts it back if another thread or a pending write still holds it; else "
-    "restore it from a backup."
-)
-_ADVICE = {
-    Kind.PAYLOAD: RESTORE,
-    Kind.REDACTION: RESTORE,
-    Kind.MISSING: RESTORE,
-    Kind.DIGEST: REPAIR,
-    Kind.KEY: REPAIR,
-    Kind.PARENT: REPAIR,
-}
+    @property
+    def is_sound(self) -> bool:
+        """Whether digest, key and parent are what they have to be."""
+        return (
+            self.parent_conversation_id
+            == (None if self.parent_id is None else self.conversation_id)
+            and is_genuine(self.parent_digest, self.digest, self.payload, self.redaction)
+            and self.key == self.id
+        )
 
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What is wrong with a row, and what would be right."""
-
-    kind: Kind
-    what: str
-    #: What the column ought to hold, where that is known: the digest, the key, or the parent.
-    digest: bytes | None = None
-    key: UUID | None = None
-    parent_id: UUID | None = None
-
-    def finding(self, thread_id: str, id_: UUID) -> Finding:
-        """The same in words, about a row of a thread."""
-        return Finding(thread_id, self.kind, str(id_), self.what, _ADVICE[self.kind], mendable=True)
+    def finding(self, kind: Kind, what: str, advice: str, mend: Mend) -> Finding:
+        return Finding(self.thread_id, kind, str(self.id), what, advice, mend)
 
 
 async def diagnose(
     connection: AsyncConnection[Any], row: Link, *, search: bool = True
-) -> Diagnosis | None:
-    """What is wrong with a row whose digest, key and parent don't fit; None if another row is.
+) -> Finding | None:
+    """What is wrong with a row that is not sound; None if it is another row that is at fault.
 
     In a transaction of the caller's.
 
     Args:
         search: whether to look through the conversation for the row's true parent.
     """
-    key = row_id(row.conversation_id, row.digest)
-    if row.parent_id is not None and row.parent_digest is None:
-        return Diagnosis(Kind.MISSING, f"message {row.parent_id}, before message {row.id}, is gone")
+    if row.parent_id is not None and row.parent_conversation_id is None:
+        # The missing row is what this is about.
+        mend = RestoreMessage(row.conversation_id, row.parent_id, child_digest=row.digest)
+        what = f"message {row.parent_id}, which message {row.id} follows, is gone"
+        return Finding(row.thread_id, Kind.MISSING, str(row.parent_id), what, RESTORE, mend)
     if is_genuine(row.parent_digest, row.digest, row.payload, row.redaction):
-        if row.parent_id is not None and row.parent_conversation_id != row.conversation_id:
-            own = row_id(row.conversation_id, row.parent_digest or b"")
-            return Diagnosis(
-                Kind.PARENT,
-                f"message {row.id} follows {row.parent_id}, which is another conversation's",
-                parent_id=own,
-            )
-        return Diagnosis(
-            Kind.KEY, f"message {row.id} ought to have the id {key}, by its digest", key=key
-        )
+        return _misplaced(row)
+    restore = RestoreMessage(row.conversation_id, row.id, row.digest, is_there=True)
     if row.redaction is not None:
-        return Diagnosis(
-            Kind.REDACTION,
-            f"message {row.id} was redacted, and what that left of it has been changed since",
-        )
+        what = f"message {row.id} was redacted, and what that left of it has been changed since"
+        return row.finding(Kind.REDACTION, what, RESTORE, restore)
     true = digest_of(row.parent_digest, row.payload)
-    if key != row.id and row_id(row.conversation_id, true) == row.id:
-        return Diagnosis(
-            Kind.DIGEST,
-            f"message {row.id} has the digest {row.digest.hex()}, but its payload and its key make "
-            f"it {true.hex()}",
-            digest=true,
+    if row.key != row.id and row_id(row.conversation_id, true) == row.id:
+        what = (
+            f"message {row.id} has the digest {row.digest.hex()}, but its payload and its id make "
+            f"it {true.hex()}"
         )
+        return row.finding(Kind.DIGEST, what, REPAIR, SetDigest(row.id, true))
     if row.parent_id is not None and await _parent_is_at_fault(connection, row):
         return None
-    if search and (bent := await _true_parent(connection, row)) is not None:
+    if search and (bent := await _bent(connection, row)) is not None:
         return bent
-    return Diagnosis(
-        Kind.PAYLOAD,
+    what = (
         f"message {row.id} is not what was stored: its payload does not make its digest "
-        f"{row.digest.hex()}",
+        f"{row.digest.hex()}"
     )
+    return row.finding(Kind.PAYLOAD, what, RESTORE, restore)
+
+
+def _misplaced(row: Link) -> Finding:
+    """A row that holds what was stored, but not where it belongs."""
+    if row.parent_id is not None and row.parent_conversation_id != row.conversation_id:
+        return row.finding(
+            Kind.PARENT,
+            f"message {row.id} follows message {row.parent_id}, which is another conversation's",
+            REPAIR,
+            SetParent(row.conversation_id, row.id, row.parent_digest),
+        )
+    what = f"message {row.id} ought to have the id {row.key}, which its digest makes"
+    return row.finding(Kind.KEY, what, REPAIR, SetKey(row.id, row.key))
 
 
 async def _parent_is_at_fault(connection: AsyncConnection[Any], row: Link) -> bool:
@@ -132,29 +131,27 @@ async def _parent_is_at_fault(connection: AsyncConnection[Any], row: Link) -> bo
         return False
     true = digest_of(parent["parent_digest"], parent["payload"])
     return (
-        true != parent["digest"]
-        and row_id(parent["conversation_id"], true) == parent["id"]
+        row_id(parent["conversation_id"], true) == parent["id"]
         and digest_of(true, row.payload) == row.digest
     )
 
 
-async def _true_parent(connection: AsyncConnection[Any], row: Link) -> Diagnosis | None:
+async def _bent(connection: AsyncConnection[Any], row: Link) -> Finding | None:
+    """Whether the row has the wrong parent, and no other fault."""
     async with connection.cursor(binary=True, row_factory=dict_row) as cur:
         if digest_of(None, row.payload) == row.digest:
-            true = None
-            words = "is the first one, by its digest"
+            true, words = None, "is the first one, by its digest"
         else:
             await cur.execute(SELECT_TRUE_PARENT, (row.id,))
-            found = await cur.fetchone()
-            if found is None:
+            if (found := await cur.fetchone()) is None:
                 return None
-            true = found["id"]
-            words = f"follows {true}, by its digest"
+            true, words = found["digest"], f"follows {found['id']}, by its digest"
         await cur.execute(SELECT_IS_CIRCLE, {"id": row.id})
         counted = await cur.fetchone()
     circle = ", and so in a circle" if counted and counted["number"] else ""
-    return Diagnosis(
+    return row.finding(
         Kind.PARENT,
         f"message {row.id} {words}, but its parent is {row.parent_id or 'none'}{circle}",
-        parent_id=true,
+        REPAIR,
+        SetParent(row.conversation_id, row.id, true),
     )

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
 from ..rows import CHANNEL, LEAF_TYPE
-from .findings import Finding, Kind
+from .findings import DeleteUnused, Finding, Kind
 
 #: The writes of a step are stored before its checkpoint is; older ones than this wait for none.
 PATIENCE = timedelta(hours=1)
@@ -107,7 +107,7 @@ async def leftovers(
             row["thread_id"],
             f"{row['number']} values or pending writes are stored that no checkpoint uses",
             "`task-agent repair` deletes them.",
-            mendable=True,
+            DeleteUnused(row["thread_id"]),
         )
 
 
@@ -121,7 +121,6 @@ async def homeless_rows(connection: AsyncConnection[Any]) -> AsyncIterator[Findi
             f"{row['number']} messages belong to conversation {row['id']}, which is not there",
             "`task-agent repair` makes it anew if a thread's checkpoints point at its messages; "
             "else restore it from a backup, or delete the messages.",
-            mendable=True,
         )
 
 

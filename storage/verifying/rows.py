@@ -11,12 +11,12 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 from ..reading import read_message
-from ..transcript import is_genuine, row_id, title_of
+from ..transcript import title_of
 from .calls import Calls
-from .checkpoints import Conversation
 from .columns import differing_columns, expected_row
-from .diagnosis import REPAIR, Diagnosis, Link, diagnose
-from .findings import Finding, Kind
+from .conversations import Conversation
+from .diagnosis import REPAIR, Link, diagnose
+from .findings import Finding, Kind, SetColumns, SetOwner, SetTitle
 
 #: Rows that are fetched at once.
 CHUNK = 250
@@ -30,7 +30,6 @@ SEARCHES = 100
 _SELECT = """
     SELECT m.id, m.conversation_id, m.parent_id, m.digest, m.role, m.payload_type, m.redaction,
            m.user_id,
-           m.parent_id IS NOT NULL AND parent.id IS NULL AS is_orphan,
            parent.conversation_id AS parent_conversation_id, parent.digest AS parent_digest,
            CASE WHEN size.bytes <= %(large)s THEN m.content END AS content,
            CASE WHEN size.bytes <= %(large)s THEN m.tool_calls END AS tool_calls,
@@ -51,6 +50,20 @@ SELECT_ROWS = (
 )
 SELECT_SOME = _SELECT + "WHERE m.id = ANY(%(ids)s)"
 SELECT_LARGE = "SELECT content, tool_calls, payload FROM messages WHERE id = %s"
+# A digest says what comes before a message, but not what comes before a redacted one: its parents
+# could run in a circle, and every digest would be right.
+SELECT_CIRCLE = """
+    WITH RECURSIVE down(id) AS (
+        SELECT id FROM messages WHERE conversation_id = %(id)s AND parent_id IS NULL
+        UNION ALL
+        SELECT m.id FROM down
+        JOIN messages m ON m.conversation_id = %(id)s AND m.parent_id = down.id
+    )
+    SELECT m.id, m.parent_id FROM messages m
+    WHERE m.conversation_id = %(id)s AND m.redaction IS NOT NULL
+    AND NOT EXISTS (SELECT FROM down WHERE down.id = m.id)
+    LIMIT 1
+"""
 SELECT_HOLDS = "SELECT tool_calls IS NOT DISTINCT FROM %s AS holds FROM messages WHERE id = %s"
 
 
@@ -65,12 +78,12 @@ class RowCheck:
         self,
         connection: AsyncConnection[Any],
         serde: SerializerProtocol,
-        conversations: dict[UUID, Conversation],
+        conversations: Sequence[Conversation],
         missing: set[UUID],
     ) -> None:
         self._connection = connection
         self._serde = serde
-        self._conversations = conversations
+        self._conversations = {stored.id: stored for stored in conversations}
         self._missing = missing
 
     async def findings(self, seen: Callable[[int], None]) -> AsyncIterator[Finding]:
@@ -99,26 +112,27 @@ class RowCheck:
 
     async def _check(self, current: "_Conversation", row: DictRow) -> list[Finding]:
         await self._complete(row)
-        if (diagnosis := await self._diagnose(current, row)) is not None:
+        if (finding := await self._diagnose(current, row)) is not None:
             # What a damaged row says of other things is not to be relied on.
             current.is_damaged = True
-            if diagnosis.kind is Kind.MISSING:
+            if finding.kind is Kind.MISSING:
                 if row["parent_id"] in self._missing:
                     return []
                 self._missing.add(row["parent_id"])
-            return [diagnosis.finding(current.thread_id, row["id"])]
+            return [finding]
         try:
             message = read_message(self._serde, row["payload_type"], row["payload"])
         except Exception as error:
             # Whatever the serialiser makes of bytes that it did not write.
+            current.is_damaged = True
             return [_unreadable(current.thread_id, row, error)]
         current.see(row, message)
-        names = await self._differing(current, row, message)
-        if names and isinstance(message, ToolMessage):
+        differs = await self._differs(current, row, message)
+        if differs is not None and isinstance(message, ToolMessage):
             # The call that it answers may be a later row, where times were changed.
             current.postponed.append(row["id"])
             return []
-        return [_differs(current.thread_id, row["id"], names)] if names else []
+        return [] if differs is None else [differs]
 
     async def _finish(self, current: "_Conversation | None") -> list[Finding]:
         """What can be said when all rows of a conversation have been seen."""
@@ -135,7 +149,24 @@ class RowCheck:
                 )
             if current.unsaid_title is not None:
                 findings.append(_untitled(current))
+            if current.is_redacted:
+                findings += await self._circles(current)
         return findings
+
+    async def _circles(self, current: "_Conversation") -> list[Finding]:
+        async with self._connection.cursor(binary=True, row_factory=dict_row) as cur:
+            await cur.execute(SELECT_CIRCLE, {"id": current.id})
+            rows = await cur.fetchall()
+        return [
+            Finding(
+                current.thread_id,
+                Kind.PARENT,
+                str(row["id"]),
+                f"the redacted message {row['id']} follows {row['parent_id']}, which follows it",
+                "Restore its `parent_id` from a backup.",
+            )
+            for row in rows
+        ]
 
     async def _differing_later(
         self, current: "_Conversation", ids: Sequence[UUID]
@@ -147,8 +178,8 @@ class RowCheck:
         for row in rows:
             await self._complete(row)
             message = read_message(self._serde, row["payload_type"], row["payload"])
-            if names := await self._differing(current, row, message):
-                findings.append(_differs(current.thread_id, row["id"], names))
+            if (differs := await self._differs(current, row, message)) is not None:
+                findings.append(differs)
         return findings
 
     async def _complete(self, row: DictRow) -> None:
@@ -158,26 +189,27 @@ class RowCheck:
                 await cur.execute(SELECT_LARGE, (row["id"],))
                 row.update(await cur.fetchone() or {})
 
-    async def _diagnose(self, current: "_Conversation", row: DictRow) -> Diagnosis | None:
-        if not row["is_orphan"] and _fits(row):
+    async def _diagnose(self, current: "_Conversation", row: DictRow) -> Finding | None:
+        link = Link(
+            thread_id=current.thread_id,
+            id=row["id"],
+            conversation_id=row["conversation_id"],
+            digest=row["digest"],
+            payload=row["payload"],
+            redaction=row["redaction"],
+            parent_id=row["parent_id"],
+            parent_conversation_id=row["parent_conversation_id"],
+            parent_digest=row["parent_digest"],
+        )
+        if link.is_sound:
             return None
         current.searches += 1
-        link = Link(
-            row["id"],
-            row["conversation_id"],
-            row["digest"],
-            row["payload"],
-            row["parent_id"],
-            row["parent_conversation_id"],
-            row["parent_digest"],
-            row["redaction"],
-        )
         return await diagnose(self._connection, link, search=current.searches <= SEARCHES)
 
-    async def _differing(
+    async def _differs(
         self, current: "_Conversation", row: DictRow, message: BaseMessage
-    ) -> list[str]:
-        """The columns that are not what the message makes them."""
+    ) -> Finding | None:
+        """Whether columns are not what the message makes them."""
         before: list[BaseMessage] = []
         if isinstance(message, ToolMessage):
             before = await current.calls.before(row["parent_id"], message)
@@ -192,7 +224,16 @@ class RowCheck:
         names = differing_columns(expected, row["role"], row["content"], row["tool_calls"])
         if "tool_calls" in names and await self._holds(row["id"], expected.tool_calls):
             names.remove("tool_calls")
-        return names
+        if not names:
+            return None
+        return Finding(
+            current.thread_id,
+            Kind.COLUMNS,
+            str(row["id"]),
+            f"{' and '.join(names)} of message {row['id']} differ from what its payload says",
+            REPAIR,
+            SetColumns(row["id"], expected.role, expected.content, expected.tool_calls),
+        )
 
     async def _holds(self, id_: UUID, calls: Any) -> bool:
         """Whether Postgres, which compares numbers by value, finds these calls in the row."""
@@ -217,33 +258,15 @@ class _Conversation:
         #: Tools' rows that do not fit to what was asked for, as far as that has been seen.
         self.postponed: list[UUID] = []
         self.is_damaged = False
+        self.is_redacted = False
         self.searches = 0
 
     def see(self, row: DictRow, message: BaseMessage) -> None:
+        self.is_redacted = self.is_redacted or row["redaction"] is not None
         self.strangers += row["user_id"] != self.user_id
         self.calls.see(row["id"], row["parent_id"], message, len(row["payload"]))
         if self.unsaid_title is not None and title_of([message]) == self.unsaid_title:
             self.unsaid_title = None
-
-
-def _fits(row: DictRow) -> bool:
-    """Whether a row's digest, key and parent are what they have to be."""
-    return (
-        is_genuine(row["parent_digest"], row["digest"], row["payload"], row["redaction"])
-        and row_id(row["conversation_id"], row["digest"]) == row["id"]
-        and row["parent_conversation_id"] in (None, row["conversation_id"])
-    )
-
-
-def _differs(thread_id: str, id_: UUID, names: Sequence[str]) -> Finding:
-    return Finding(
-        thread_id,
-        Kind.COLUMNS,
-        str(id_),
-        f"{' and '.join(names)} of message {id_} differ from what its payload says",
-        REPAIR,
-        mendable=True,
-    )
 
 
 def _strange(conversation: _Conversation) -> Finding:
@@ -254,7 +277,7 @@ def _strange(conversation: _Conversation) -> Finding:
         f"{conversation.strangers} messages of conversation {conversation.id} name another owner "
         f"than user {conversation.user_id}, whose it is",
         REPAIR,
-        mendable=True,
+        SetOwner(conversation.id),
     )
 
 
@@ -276,5 +299,5 @@ def _untitled(conversation: _Conversation) -> Finding:
         str(conversation.id),
         f"the title {conversation.unsaid_title!r} is what no user says in the conversation",
         REPAIR,
-        mendable=True,
+        SetTitle(conversation.id),
     )

@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from .checkpoints import check_conversations
-from .findings import Finding
+from .checkpoints import check_checkpoints
+from .conversations import check_conversations
+from .findings import Finding, Kind
 from .leftovers import homeless_rows, leftovers
 from .rows import RowCheck
 from .threads import next_threads, snapshot
@@ -96,13 +98,19 @@ async def check_threads(
         progress.messages += number
         tell(progress)
 
-    checked = await check_conversations(connection, serde, threads)
-    for finding in checked.findings:
+    conversations, found = await check_conversations(connection, serde, threads)
+    missing: set[UUID] = set()
+    # A checkpoint that lost its messages is told of once.
+    valueless = {finding.about for finding in found if finding.kind is Kind.NO_VALUE}
+    for finding in await check_checkpoints(connection, threads, missing):
+        if finding.kind is not Kind.NO_VALUE or finding.about not in valueless:
+            found.append(finding)
+    for finding in found:
         yield finding
-    rows = RowCheck(connection, serde, checked.conversations, checked.missing)
+    rows = RowCheck(connection, serde, conversations, missing)
     async for finding in rows.findings(seen):
         yield finding
     async for finding in leftovers(connection, threads):
         yield finding
-    progress.threads += len(checked.conversations)
+    progress.threads += len(threads)
     tell(progress)
