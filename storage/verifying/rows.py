@@ -297,7 +297,8 @@ def _untitled(conversation: _Conversation) -> Finding:
         conversation.thread_id,
         Kind.TITLE,
         str(conversation.id),
-        f"the title {conversation.unsaid_title!r} is what no user says in the conversation",
+        f"no user says {conversation.unsaid_title!r} in conversation {conversation.id}, whose title "
+        "it is",
         REPAIR,
         SetTitle(conversation.id),
     )
