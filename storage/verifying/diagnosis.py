@@ -81,13 +81,22 @@ async def diagnose(
         search: whether to look through the conversation for the row's true parent.
     """
     if row.parent_id is not None and row.parent_conversation_id is None:
+        bent = await _bent(connection, row) if row.redaction is None and search else None
+        if bent is not None:
+            return bent
         # The missing row is what this is about.
         mend = RestoreMessage(row.conversation_id, row.parent_id, child_digest=row.digest)
         what = f"message {row.parent_id}, which message {row.id} follows, is gone"
         return Finding(row.thread_id, Kind.MISSING, str(row.parent_id), what, RESTORE, mend)
     if is_genuine(row.parent_digest, row.digest, row.payload, row.redaction):
         return _misplaced(row)
-    restore = RestoreMessage(row.conversation_id, row.id, row.digest, is_there=True)
+    restore = RestoreMessage(
+        row.conversation_id,
+        row.id,
+        row.digest,
+        is_there=True,
+        is_redacted=row.redaction is not None,
+    )
     if row.redaction is not None:
         what = f"message {row.id} was redacted, and what that left of it has been changed since"
         return row.finding(Kind.REDACTION, what, RESTORE, restore)

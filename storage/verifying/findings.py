@@ -91,6 +91,8 @@ class RestoreMessage:
     child_digest: bytes | None = None
     #: Whether the row is there, with something else in it.
     is_there: bool = False
+    #: Whether it was redacted, so that what it was before is not to come back.
+    is_redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

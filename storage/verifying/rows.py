@@ -297,8 +297,7 @@ def _untitled(conversation: _Conversation) -> Finding:
         conversation.thread_id,
         Kind.TITLE,
         str(conversation.id),
-        f"no user says {conversation.unsaid_title!r} in conversation {conversation.id}, whose title "
-        "it is",
+        f"no user says {conversation.unsaid_title!r}, the title of conversation {conversation.id}",
         REPAIR,
         SetTitle(conversation.id),
     )

@@ -46,8 +46,20 @@ async def snapshot(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
         yield
 
 
-async def next_threads(connection: AsyncConnection[Any], after: str, batch: int) -> list[str]:
-    """The threads whose ids come next, of those that have rows in any table."""
+async def thread_batches(
+    connection: AsyncConnection[Any], thread_id: str | None, batch: int
+) -> AsyncIterator[list[str]]:
+    """All threads that have rows in any table, `batch` at a time; or the one that is given."""
+    # A thread's id may be empty, and nothing is less than that.
+    threads = ["" if thread_id is None else thread_id]
+    while threads:
+        yield threads
+        if thread_id is not None:
+            return
+        threads = await _next_threads(connection, threads[-1], batch)
+
+
+async def _next_threads(connection: AsyncConnection[Any], after: str, batch: int) -> list[str]:
     async with connection.cursor(row_factory=tuple_row) as cur:
         await cur.execute(NEXT_THREADS, {"after": after, "batch": batch})
         return [row[0] for row in await cur.fetchall()]

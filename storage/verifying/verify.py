@@ -15,7 +15,7 @@ from .conversations import check_conversations
 from .findings import Finding, Kind
 from .leftovers import homeless_rows, leftovers
 from .rows import RowCheck
-from .threads import next_threads, snapshot
+from .threads import snapshot, thread_batches
 
 #: Threads that are looked at in one snapshot.
 BATCH = 200
@@ -58,21 +58,14 @@ async def verify(
     serde = serde or default_serde()
     progress = Progress()
     async with pool.connection() as connection:
-        if thread_id is not None:
-            async with snapshot(connection):
-                async for finding in check_threads(connection, serde, [thread_id], progress, tell):
-                    yield finding
-            return
-        # A thread's id may be empty, and nothing is less than that.
-        threads = [""]
-        while threads:
+        async for threads in thread_batches(connection, thread_id, batch):
             async with snapshot(connection):
                 async for finding in check_threads(connection, serde, threads, progress, tell):
                     yield finding
-                threads = await next_threads(connection, threads[-1], batch)
-        async with snapshot(connection):
-            async for finding in homeless_rows(connection):
-                yield finding
+        if thread_id is None:
+            async with snapshot(connection):
+                async for finding in homeless_rows(connection):
+                    yield finding
 
 
 async def problems(
