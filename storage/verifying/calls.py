@@ -5,7 +5,7 @@ mostly the one before. To find it, only ids are kept of a conversation, and the 
 messages.
 """
 
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +19,9 @@ from ..reading import read_message
 #: Rows whose nearest call is remembered; of others the database is asked.
 REMEMBERED = 20_000
 
-#: Bytes of payloads whose calls are kept.
-KEPT = 16 * 2**20
+#: Bytes of messages whose calls are kept, and what a call takes beside its text.
+KEPT = 4 * 2**20
+OVERHEAD = 2_000
 
 # It ends at the first of the candidates, and where parents run in a circle.
 CLIMB = """
@@ -42,7 +43,8 @@ class Calls:
         self._connection = connection
         self._serde = serde
         #: By the call's id, the messages that ask for it: on another branch there may be another.
-        self._askers: dict[str, list[UUID]] = defaultdict(list)
+        #: Of all that is kept, only this grows with the conversation.
+        self._askers: dict[str, tuple[UUID, ...]] = {}
         #: By row, the last message with calls before it or at it.
         self._nearest: dict[UUID, UUID | None] = {}
         self._kept: OrderedDict[UUID, tuple[int, dict[str, AIMessage]]] = OrderedDict()
@@ -54,7 +56,7 @@ class Calls:
             self._nearest.clear()
         if isinstance(message, AIMessage) and (asked := _by_id(message)):
             for call_id in asked:
-                self._askers[call_id].append(id_)
+                self._askers[call_id] = (*self._askers.get(call_id, ()), id_)
             self._nearest[id_] = id_
             self._keep(id_, asked, size)
         elif parent_id is None:
@@ -75,9 +77,9 @@ class Calls:
             nearest = await self._climb(parent_id, askers)
         return [] if nearest is None else [await self._asked(nearest, message.tool_call_id)]
 
-    async def _climb(self, start: UUID, candidates: list[UUID]) -> UUID | None:
+    async def _climb(self, start: UUID, candidates: tuple[UUID, ...]) -> UUID | None:
         async with self._connection.cursor(row_factory=tuple_row) as cur:
-            await cur.execute(CLIMB, {"start": start, "candidates": candidates})
+            await cur.execute(CLIMB, {"start": start, "candidates": list(candidates)})
             found = await cur.fetchone()
         return None if found is None else found[0]
 
@@ -96,6 +98,7 @@ class Calls:
         return self._kept[id_][1][call_id]
 
     def _keep(self, id_: UUID, asked: dict[str, AIMessage], size: int) -> None:
+        size += OVERHEAD * len(asked)
         self._kept[id_] = size, asked
         self._kept_bytes += size
         while self._kept_bytes > KEPT and len(self._kept) > 1:

@@ -34,6 +34,7 @@ SELECT_CONVERSATIONS = """
     LEFT JOIN messages leaf ON leaf.conversation_id = c.id AND leaf.digest = b.blob
         AND b.type = %(leaf_type)s
     WHERE c.thread_id = ANY(%(threads)s)
+    ORDER BY c.thread_id
 """
 # From the last message to the first, however the rows lie.
 SELECT_BRANCH = """
