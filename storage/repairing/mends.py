@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
-from ..reading import read_message
+from ..decoding import read_message
 from ..rows import CHANNEL, LEAF_TYPE
 from ..transcript import row_id, title_of
 from ..verifying.findings import (

@@ -14,7 +14,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
-from ..reading import read_message
+from ..decoding import read_message
 
 #: Rows whose nearest call is remembered; of others the database is asked.
 REMEMBERED = 20_000

@@ -10,7 +10,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
-from ..reading import read_message
+from ..decoding import read_message
 from ..rows import CHANNEL, LEAF_TYPE
 from ..transcript import is_transcript
 from .diagnosis import REPAIR

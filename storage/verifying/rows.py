@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
-from ..reading import read_message
+from ..decoding import read_message
 from ..transcript import title_of
 from .calls import Calls
 from .columns import differing_columns, expected_row
