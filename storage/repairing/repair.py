@@ -11,11 +11,12 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from ..rows import LOCK_CONVERSATIONS
+from ..serde import graph_serializer
 from ..verifying import Finding, Kind, Progress, check_threads
 from ..verifying.findings import RestoreMessage
 from ..verifying.leftovers import homeless_rows
 from ..verifying.threads import snapshot, thread_batches
-from ..verifying.verify import BATCH, Tell, default_serde
+from ..verifying.verify import BATCH, Tell
 from .mends import apply
 from .restoring import restore
 
@@ -54,7 +55,7 @@ async def repair(
         batch: how many threads are verified in one snapshot.
         tell: is called as work goes on.
     """
-    serde = serde or default_serde()
+    serde = graph_serializer(serde)
     progress = Progress()
     async with pool.connection() as connection:
         async for threads in thread_batches(connection, thread_id, batch):

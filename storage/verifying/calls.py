@@ -110,15 +110,12 @@ def _by_id(message: AIMessage) -> dict[str, AIMessage]:
     """Each call of a message by its id, in a message that holds no other."""
     asked: dict[str, AIMessage] = {}
     for call in message.tool_calls:
-        if isinstance(call_id := call.get("id"), str):
-            asked.setdefault(call_id, _only(message, tool_calls=[call]))
+        if isinstance(call_id := call.get("id"), str) and call_id not in asked:
+            asked[call_id] = _NOTHING_SAID.model_copy(update={"tool_calls": [call]})
     for invalid in message.invalid_tool_calls:
-        if isinstance(call_id := invalid.get("id"), str):
-            asked.setdefault(call_id, _only(message, invalid_tool_calls=[invalid]))
+        if isinstance(call_id := invalid.get("id"), str) and call_id not in asked:
+            asked[call_id] = _NOTHING_SAID.model_copy(update={"invalid_tool_calls": [invalid]})
     return asked
 
 
-def _only(message: AIMessage, **calls: Any) -> AIMessage:
-    return AIMessage.model_construct(
-        content="", tool_calls=[], invalid_tool_calls=[], type=message.type
-    ).model_copy(update=calls)
+_NOTHING_SAID = AIMessage("")

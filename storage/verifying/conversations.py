@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
 from ..decoding import read_message
+from ..plain.form import EMPTY_TYPE
 from ..rows import CHANNEL, LEAF_TYPE
 from ..transcript import is_transcript
 from .diagnosis import REPAIR
@@ -18,8 +19,9 @@ from .findings import Finding, Kind, MakeConversation, SetLeaf, SetLeafDigest, S
 
 SELECT_CONVERSATIONS = """
     SELECT c.thread_id, c.id, c.title, c.leaf_id, c.leaf_checkpoint_id, c.user_id,
-           u.id IS NULL AS is_ownerless, latest.checkpoint_id, latest.version, latest.is_inline,
-           b.type, b.blob, leaf.id AS expected_leaf_id, shown.digest AS shown_digest
+           u.id IS NULL AS is_ownerless, latest.checkpoint_id, latest.version, b.type, b.blob,
+           latest.version IS NOT NULL AND NOT latest.is_inline AND b.type IS NULL AS is_lost,
+           leaf.id AS expected_leaf_id, shown.digest AS shown_digest
     FROM conversations c
     LEFT JOIN users u ON u.id = c.user_id
     LEFT JOIN messages shown ON shown.id = c.leaf_id AND shown.conversation_id = c.id
@@ -121,7 +123,7 @@ async def _check_leaf(
         leaf = row["expected_leaf_id"]
         if leaf is None and is_of_latest:
             return None  # A message is missing, which is told of.
-    elif row["type"] is not None:
+    elif row["type"] not in (None, EMPTY_TYPE):
         listed = serde.loads_typed((row["type"], row["blob"]))
         if is_transcript(listed):
             # LangGraph's own saver wrote the list. This one may have written the rows to it.
@@ -129,7 +131,13 @@ async def _check_leaf(
                 return _not_shown(row)
             if await _is_branch(connection, serde, row["leaf_id"], listed):
                 return None
-    elif is_of_latest and row["shown_digest"] and row["version"] and not row["is_inline"]:
+    elif (
+        row["type"] is None
+        and is_of_latest
+        and row["shown_digest"]
+        and row["version"]
+        and not row["is_inline"]
+    ):
         return _valueless(row)
     if (row["leaf_checkpoint_id"], row["leaf_id"]) == (latest, leaf):
         return None

@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from ..serde import graph_serializer
 from .checkpoints import check_checkpoints
 from .conversations import check_conversations
 from .findings import Finding, Kind
@@ -32,11 +32,6 @@ class Progress:
 Tell = Callable[[Progress], None]
 
 
-def default_serde() -> SerializerProtocol:
-    """The serialiser that the checkpointer has if it is given none."""
-    return JsonPlusSerializer(allowed_msgpack_modules=None)
-
-
 async def verify(
     pool: AsyncConnectionPool[AsyncConnection[Any]],
     thread_id: str | None = None,
@@ -55,7 +50,7 @@ async def verify(
         batch: how many threads are looked at in one snapshot.
         tell: is called as work goes on.
     """
-    serde = serde or default_serde()
+    serde = graph_serializer(serde)
     progress = Progress()
     async with pool.connection() as connection:
         async for threads in thread_batches(connection, thread_id, batch):

@@ -23,6 +23,8 @@ from langgraph.types import interrupt
 
 from storage.checkpointer import TranscriptSaver
 from storage.database import Database
+from storage.plain.adopting import adopt_threads
+from storage.plain.ejecting import eject_threads
 from storage.transcript import EXECUTED_AT
 from storage.verifying import Finding, Kind, Progress, problems, verify
 from tests.storage.bulk import write_conversation
@@ -148,6 +150,27 @@ async def test_the_messages_of_a_plain_checkpoint_are_compared_with_the_rows_mad
         "UPDATE conversations SET leaf_id = (SELECT id FROM messages WHERE parent_id IS NULL)",
     )
     assert [found.kind for found in await problems(database.pool)] == [Kind.LEAF]
+
+
+async def test_threads_that_were_adopted_and_ejected_are_clean(
+    database: Database, saver: TranscriptSaver
+) -> None:
+    plain = chat_graph(AsyncPostgresSaver(database.pool))
+    await say(plain, "t", "one")
+    first = await plain.aget_state(on("t"))
+    await plain.ainvoke({"messages": [("user", "forked")]}, first.config)
+    gone = RemoveMessage(REMOVE_ALL_MESSAGES)
+    await plain.aupdate_state(on("t"), {"messages": [gone]}, as_node="answer")
+    await say(plain, "t", "again")
+    done = [one async for one in adopt_threads(database.pool, lambda thread_id, named: "ann")]
+    assert sum(one.messages for one in done) == 12
+    assert await everything(database) == []
+    await say(chat_graph(saver), "t", "two")
+    assert await everything(database) == []
+    ejected = [one async for one in eject_threads(database.pool, keep_rows=True)]
+    assert sum(one.messages for one in ejected) == 0
+    assert [one.left for one in ejected] == [None]
+    assert await problems(database.pool) == []
 
 
 async def test_sub_graphs_and_interrupts_are_clean(
