@@ -131,13 +131,7 @@ async def _check_leaf(
                 return _not_shown(row)
             if await _is_branch(connection, serde, row["leaf_id"], listed):
                 return None
-    elif (
-        row["type"] is None
-        and is_of_latest
-        and row["shown_digest"]
-        and row["version"]
-        and not row["is_inline"]
-    ):
+    elif row["is_lost"] and is_of_latest and row["shown_digest"]:
         return _valueless(row)
     if (row["leaf_checkpoint_id"], row["leaf_id"]) == (latest, leaf):
         return None
