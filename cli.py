@@ -168,6 +168,45 @@ def verify_schema() -> None:
 
 
 @app.command()
+def verify(
+    thread: Annotated[
+        str | None, typer.Argument(help="The id of a thread; else all are looked at.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: an object a line.")
+    ] = False,
+) -> None:
+    """Compare checkpoints with messages, and say what differs and what to do.
+
+    It only reads, and the app may run meanwhile. A note is nothing wrong.
+    """
+    from server.maintenance.verify import verify_threads
+
+    verify_threads(thread, as_json=as_json)
+
+
+@app.command()
+def repair(
+    thread: Annotated[
+        str | None, typer.Argument(help="The id of a thread; else all are mended.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be mended, and change nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: an object a line.")
+    ] = False,
+) -> None:
+    """Mend what `verify` finds, as far as it follows from what is there.
+
+    Each thread is one transaction, which its runs wait for; the app may run meanwhile.
+    """
+    from server.maintenance.verify import repair_threads
+
+    repair_threads(thread, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
 def adopt(
     thread: Annotated[str | None, typer.Option(help="Only this one; else all.")] = None,
     user: Annotated[

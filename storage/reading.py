@@ -7,7 +7,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from .errors import StorageError
 from .message_cache import CachedThread, Node
-from .transcript import digest_of, redaction_of
+from .transcript import is_genuine
 
 #: A message's row as it is selected for reading: id, parent's id, digest, payload's type, payload,
 #: and the trace of a redaction.
@@ -70,12 +70,7 @@ def _keep(
     id_, _, digest, payload_type, payload, redaction = row
     if digest in cached:
         return digest
-    intact = (
-        digest_of(parent, payload) == digest
-        if redaction is None
-        else redaction_of(digest, payload) == redaction
-    )
-    if not intact:
+    if not is_genuine(parent, digest, payload, redaction):
         raise TranscriptError(
             f"message {UUID(bytes=id_)} of thread {thread_id!r} is not what was stored: its digest "
             "does not match its payload and its parent. `task-agent verify` tells more; restore "
