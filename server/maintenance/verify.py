@@ -10,7 +10,7 @@ import typer
 from psycopg.rows import tuple_row
 from rich.console import Console
 
-from storage.connections import Pool, explained
+from storage.connections import Pool
 from storage.conversations import TablesMissingError
 from storage.database import open_database
 from storage.errors import NoSuchThreadError, StorageError
@@ -111,8 +111,11 @@ def _run(work: Callable[[Pool, Shown], Awaitable[None]], thread: str | None) -> 
             return shown
 
     try:
-        with explained():
-            return asyncio.run(on_database())
+        return asyncio.run(on_database())
+    except psycopg.OperationalError as error:
+        raise StorageError(
+            f"the database failed: {str(error).strip()}. See that the server runs, and try again."
+        ) from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise TablesMissingError(
             f"the database lacks a table or column: {error.diag.message_primary}. "
