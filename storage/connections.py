@@ -52,7 +52,8 @@ ANSWER_TIMEOUT = 30.0
 #: Often enough to outlast the 15 seconds for which PgBouncer refuses everything after its server
 #: refused it, and seldom enough not to keep a server from recovering: 0.1 s, 0.3 s … 5 s apart.
 ATTEMPTS = 8
-_WAIT = wait_exponential_jitter(multiplier=0.1, exp_base=3, max=5, jitter=0.1)
+FIRST_WAIT = 0.1
+_WAIT = wait_exponential_jitter(multiplier=0.3, exp_base=3, max=5, jitter=0.1)
 
 _TRANSACTION_NUMBER = "SELECT pg_current_xact_id()::text AS number"
 _FATE = "SELECT pg_xact_status(%s::xid8) AS fate"
@@ -69,6 +70,9 @@ class LinkBrokenError(DatabaseFailedError):
 
 class CollisionError(DatabaseFailedError):
     """The transaction was rolled back because of another one: a deadlock, or out of order."""
+
+
+_PASSING = (LinkBrokenError, CollisionError)
 
 
 class Connections:
@@ -138,13 +142,18 @@ class Connections:
                 await self._renew(begun_at)
                 raise
 
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type((LinkBrokenError, CollisionError)),
-            stop=stop_after_attempt(ATTEMPTS)
-            | stop_after_delay(self.pool.timeout + self.answer_timeout),
-            wait=_WAIT,
-            reraise=True,
-        )
+        try:
+            # That does it, nearly always, and costs nothing more.
+            return await attempt()
+        except _PASSING:
+            retrying = AsyncRetrying(
+                retry=retry_if_exception_type(_PASSING),
+                stop=stop_after_attempt(ATTEMPTS - 1)
+                | stop_after_delay(self.pool.timeout + self.answer_timeout),
+                wait=_WAIT,
+                reraise=True,
+            )
+        await asyncio.sleep(FIRST_WAIT)
         return await retrying(attempt)
 
     async def repeatable(self, work: Callable[[AsyncCursor[DictRow]], Awaitable[None]]) -> None:
