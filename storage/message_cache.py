@@ -156,6 +156,10 @@ class CachedThread:
             self._nodes[digest] = node
             self.size += node.size
 
+    def get(self, digest: bytes) -> Node | None:
+        """A stored message, if it is kept."""
+        return self._nodes.get(digest)
+
     def __contains__(self, digest: bytes) -> bool:
         return digest in self._nodes
 

@@ -48,18 +48,24 @@ def new_rows(
     """
     # The list is the graph's, which may go on with it.
     written = Written(messages.copy(), cached.recognise(messages))
+    # Rows show what their payloads say, and not everything is read as it was written: an
+    # enumeration's member in a call's arguments, say.
+    shown = messages.copy()
     now = datetime.now(UTC)
     for position in range(len(written.digests), len(messages)):
         message = messages[position]
         payload_type, payload = serde.dumps_typed(message)
         parent = written.leaf
         digest = digest_of(parent, payload)
+        known = cached.get(digest)
+        node = known or Node(parent, serde, payload_type, payload)
+        shown[position] = node.message
         # Else it is another object than before, but the same message in the same place.
-        if digest not in cached:
-            written.nodes.append(Node(parent, serde, payload_type, payload))
+        if known is None:
+            written.nodes.append(node)
             written.rows.append(
                 row_of(
-                    messages,
+                    shown,
                     position,
                     parent=parent,
                     payload_type=payload_type,

@@ -3,6 +3,9 @@
 import asyncio
 import os
 import tracemalloc
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
 from typing import Any, TypedDict
 from uuid import uuid4
 
@@ -231,6 +234,16 @@ async def test_other_graphs_are_clean(
 
 # Odd messages
 
+
+class Colour(Enum):
+    RED = "red"
+
+
+@dataclass
+class Point:
+    x: int
+
+
 ODD: list[list[BaseMessage]] = [
     [HumanMessage("\x00 and half a pair \ud800", id="h")],
     [HumanMessage([{"type": "text", "text": "a"}, "b", {"type": "image", "url": "x"}], id="h")],
@@ -264,6 +277,14 @@ ODD: list[list[BaseMessage]] = [
         ToolMessage("in time", tool_call_id="d", id="t3"),
     ],
     [ToolMessage("answers nothing", tool_call_id="c", id="t")],
+    # The payload doesn't keep these as they are.
+    *(
+        [
+            AIMessage("", id="a", tool_calls=[{"name": "n", "args": {"x": value}, "id": "c"}]),
+            ToolMessage("1", tool_call_id="c", id="1", artifact={"structured_content": [value]}),
+        ]
+        for value in (Colour.RED, Point(1), HumanMessage("x", id="x"), {1}, date.max)
+    ),
     [AIMessage("", id="a", additional_kwargs={"set": {1, 2}, "bytes": b"x", "tuple": (1,)})],
 ]
 
