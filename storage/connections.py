@@ -266,8 +266,8 @@ class Connections:
             raise DatabaseFailedError(
                 _told(
                     f"{_words(error)}. A pooler in between, such as PgBouncer in transaction mode, "
-                    "mixes up prepared statements. Prepare none (TASK_AGENT_PREPARE, prepare), or set "
-                    "max_prepared_statements in PgBouncer 1.21 or later"
+                    "mixes up prepared statements. Prepare none (TASK_AGENT_PREPARE, prepare), or "
+                    "set max_prepared_statements in PgBouncer 1.21 or later"
                 )
             ) from error
         except psycopg.OperationalError as error:
