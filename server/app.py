@@ -40,8 +40,8 @@ async def health(_: Request) -> JSONResponse:
     The server's own `/ok` says "ok" even when Postgres has stopped.
     """
     try:
-        async with asyncio.timeout(HEALTH_TIMEOUT), shared_database().pool.connection() as db:
-            await db.execute("SELECT 1")
+        async with asyncio.timeout(HEALTH_TIMEOUT):
+            await shared_database().check()
     except Exception as error:
         problem = f"{type(error).__name__}: {error}".strip(": ")
         return JSONResponse({"status": "down", "database": problem}, status_code=503)

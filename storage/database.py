@@ -51,6 +51,14 @@ class Database:
         async with AsyncSession(self.engine, expire_on_commit=False) as session:
             yield session
 
+    async def check(self) -> None:
+        """See that the server answers, on a new connection if need be.
+
+        Raises:
+            DatabaseFailedError: it doesn't.
+        """
+        await self.pool.putconn(await self._connections.checked())
+
     async def _borrow(self) -> psycopg.AsyncConnection[Any]:
         # What a session does can't be done again, so a link that was cut while idle (a restart, a
         # suspended server) is replaced before.

@@ -320,6 +320,9 @@ async def test_links_that_were_cut_while_idle_are_replaced_unseen(
         async with distant.session() as session:
             connection = await session.connection()
             assert (await connection.execute(text("SELECT 42"))).scalar_one() == 42
+        await fill(distant)
+        relay.cut()
+        await distant.check()
     await assert_rows_are_the_state(database, graph, "t")
     assert len(await active_branch(database, "t")) == 16
 
