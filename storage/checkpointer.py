@@ -29,14 +29,16 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, dict_row
 
 from .connections import ANSWER_TIMEOUT, Connections, Pool
 from .copying import copy_thread
 from .deleting import delete_runs, delete_threads
+from .errors import UserDeletedError
 from .message_cache import CachedThread, MessageCache
 from .putting import Written, new_rows, split_values
 from .reading import TranscriptError, keep_rows
+from .redactions import Redactions, select_redactions
 from .rows import (
     CHANNEL,
     LEAF_TYPE,
@@ -44,6 +46,7 @@ from .rows import (
     ConversationGoneError,
     Step,
     ensure_conversation,
+    put_inner,
     put_step,
 )
 from .selecting import (
@@ -68,6 +71,9 @@ Owner = Callable[[RunnableConfig], str]
 
 #: Bytes that the messages kept in memory may take, where nothing else is said.
 CACHE_BYTES = 64 * 2**20
+
+#: How often a step is put, if others delete or redact what it is put to.
+ATTEMPTS = 5
 
 #: Bytes of pending writes that are not decoded on the event loop any more.
 LARGE = 100_000
@@ -138,6 +144,9 @@ class TranscriptSaver(SyncMethods):
         else:
             where += "ORDER BY checkpoint_id DESC LIMIT 1"
         found = await self._select(where, args)
+        if not found and checkpoint_id is None and args[1] == "":
+            # Whatever this process remembers of the thread, it begins anew.
+            self._cache.forget(args[0])
         return found[0] if found else None
 
     async def alist(
@@ -188,7 +197,8 @@ class TranscriptSaver(SyncMethods):
                 leaves[value["thread_id"]].add(leaf)
         found: dict[tuple[str, bytes], list[BaseMessage]] = {}
         for thread_id, wanted in leaves.items():
-            cached = self._meet(next(v for v in values if v["thread_id"] == thread_id))
+            value = next(value for value in values if value["thread_id"] == thread_id)
+            cached = await self._meet(connection, value)
             missing = [leaf for leaf in wanted if cached.path(leaf) is None]
             if missing:
                 rows = await select_messages(connection, thread_id)
@@ -198,17 +208,21 @@ class TranscriptSaver(SyncMethods):
             found |= {(thread_id, leaf): messages for leaf, messages in read.items()}
         return found
 
-    def _meet(self, value: DictRow) -> CachedThread:
+    async def _meet(self, connection: AsyncConnection[Any], value: DictRow) -> CachedThread:
         """What is cached of a checkpoint's thread, and of the conversation that is there now."""
         thread_id = value["thread_id"]
         id_, redacted_at = value["conversation"] or (None, None)
         conversation = None if id_ is None else (UUID(bytes=bytes(id_)), redacted_at)
         cached = self._cache.thread(thread_id)
         if cached.conversation != conversation:
+            redactions = None
+            if redacted_at is not None:
+                async with connection.cursor(binary=True, row_factory=dict_row) as cur:
+                    redactions = Redactions.of(await select_redactions(cur, thread_id), self.serde)
             if cached.conversation is not None:
                 self._cache.forget(thread_id)
-                cached = self._cache.thread(thread_id)
-            cached.conversation = conversation
+            cached = self._cache.thread(thread_id)
+            cached.conversation, cached.redactions = conversation, redactions
         return cached
 
     async def _load_with(
@@ -302,19 +316,25 @@ class TranscriptSaver(SyncMethods):
         configurable = config["configurable"]
         if configurable["checkpoint_ns"] != "":
             # A sub-graph's own state, which is no conversation with anybody.
-            return await self._connections.retried(
-                partial(super().aput, config, checkpoint, metadata, new_versions)
-            )
+            return await self._put_inner(config, checkpoint, metadata, new_versions)
         thread_id = str(configurable["thread_id"])
-        try:
-            await self._put(thread_id, config, checkpoint, metadata, new_versions)
-        except (ConversationGoneError, psycopg.errors.ForeignKeyViolation):
-            # Somebody deleted the conversation, with rows that this process believed to be there,
-            # or the checkpoint before this one. The checkpoint at hand is the thread's state all
-            # the same: store it whole.
-            self._cache.forget(thread_id)
-            everything = checkpoint["channel_versions"]
-            await self._put(thread_id, config, checkpoint, metadata, everything, whole=True)
+        versions, whole = new_versions, False
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._put(thread_id, config, checkpoint, metadata, versions, whole=whole)
+                break
+            except (ConversationGoneError, psycopg.errors.ForeignKeyViolation):
+                if attempt == ATTEMPTS - 1:
+                    raise
+                # Somebody deleted the conversation, with rows that this process believed to be
+                # there, or the checkpoint before this one, or blanked messages. The checkpoint at
+                # hand is the thread's state all the same: store it whole, but for what was blanked.
+                known = self._cache.thread(thread_id).conversation
+                if not await self._catch_up(thread_id, whatever=True):
+                    if known is not None:
+                        await self._refuse_the_deleted(thread_id, self._owner(config))
+                    self._cache.forget(thread_id)
+                versions, whole = checkpoint["channel_versions"], True
         return {
             "configurable": {
                 "thread_id": configurable["thread_id"],
@@ -369,18 +389,20 @@ class TranscriptSaver(SyncMethods):
             leaf=leaf,
             title=title,
             whole=whole,
+            redacted_at=cached.conversation[1] if cached.conversation else None,
         )
         known = None if cached.conversation is None else cached.conversation[0]
         conversation_id = await self._connections.retried(
             partial(self._store, known, step, written.rows, config)
         )
         # Only what has been committed is remembered.
-        cached = self._cache.thread(thread_id)
         if cached.conversation is None:
             cached.conversation = (conversation_id, None)
-        if leaf is not None:
-            cached.leaf = (str(version), leaf)
-        written.keep(cached)
+        # Unless everything was forgotten meanwhile, because a message was redacted, say.
+        if self._cache.thread(thread_id) is cached:
+            if leaf is not None:
+                cached.leaf = (str(version), leaf)
+            written.keep(cached)
         self._cache.trim(thread_id)
 
     async def _store(
@@ -399,6 +421,47 @@ class TranscriptSaver(SyncMethods):
                 await put_step(cur, known, step, rows)
         return known
 
+    async def _put_inner(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """A checkpoint of a sub-graph, as the plain saver stores it, but in one statement."""
+        configurable = config["configurable"]
+        thread_id, namespace = str(configurable["thread_id"]), configurable["checkpoint_ns"]
+        inline, blobs = split_values(checkpoint["channel_values"])
+        versions = {k: v for k, v in new_versions.items() if k in blobs}
+
+        async def put() -> bool:
+            id_, redacted_at = self._cache.thread(thread_id).conversation or (None, None)
+            dumped = self._dump_blobs(thread_id, namespace, blobs, versions)
+            step = Step(
+                thread_id=thread_id,
+                checkpoint_id=checkpoint["id"],
+                parent_checkpoint_id=configurable.get("checkpoint_id"),
+                checkpoint={**checkpoint, "channel_values": inline},
+                metadata=get_serializable_checkpoint_metadata(config, metadata),
+                blobs=[
+                    (name, str(version), kind, blob) for *_, name, version, kind, blob in dumped
+                ],
+                redacted_at=redacted_at,
+            )
+            async with self._connections.cursor() as cur:
+                return await put_inner(cur, id_, namespace, step)
+
+        # The state of a sub-graph whose thread has been deleted is not stored any more.
+        if not await self._connections.retried(put) and await self._catch_up(thread_id):
+            await self._connections.retried(put)
+        return {
+            "configurable": {
+                "thread_id": configurable["thread_id"],
+                "checkpoint_ns": namespace,
+                "checkpoint_id": checkpoint["id"],
+            }
+        }
+
     async def aput_writes(
         self,
         config: RunnableConfig,
@@ -407,9 +470,26 @@ class TranscriptSaver(SyncMethods):
         task_path: str = "",
     ) -> None:
         """Store what a task wrote before its step is complete."""
+        if await self._put_writes(config, writes, task_id, task_path) or not writes:
+            return
+        # They are there already, or the conversation was deleted or redacted. For a checkpoint that
+        # is deleted there is nothing to store.
+        if await self._catch_up(str(config["configurable"]["thread_id"])):
+            await self._put_writes(config, writes, task_id, task_path)
+
+    async def _put_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str,
+    ) -> bool:
+        """Store them; whether any was new to a conversation that is as this process knows it."""
         configurable = config["configurable"]
+        thread_id = str(configurable["thread_id"])
+        conversation = self._cache.thread(thread_id).conversation or (None, None)
         dumped = self._dump_writes(
-            str(configurable["thread_id"]),
+            thread_id,
             configurable["checkpoint_ns"],
             configurable["checkpoint_id"],
             task_id,
@@ -418,14 +498,90 @@ class TranscriptSaver(SyncMethods):
         )
         special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
 
-        async def store() -> None:
+        async def store() -> bool:
             async with self._connections.cursor() as cur:
                 try:
-                    await put_writes(cur, INSERT, dumped)
+                    return await put_writes(cur, INSERT, dumped, *conversation)
                 except psycopg.errors.UniqueViolation:
-                    await put_writes(cur, INSERT_OR_REPLACE if special else INSERT_NEW, dumped)
+                    query = INSERT_OR_REPLACE if special else INSERT_NEW
+                    return await put_writes(cur, query, dumped, *conversation)
 
-        await self._connections.retried(store)
+        return await self._connections.retried(store)
+
+    # Redactions
+
+    def _dump_blobs(
+        self, thread_id: str, checkpoint_ns: str, values: dict[str, Any], versions: ChannelVersions
+    ) -> list[tuple[str, str, str, str, str, bytes | None]]:
+        return self._blank(
+            thread_id, super()._dump_blobs(thread_id, checkpoint_ns, values, versions)
+        )
+
+    def _dump_writes(
+        self,
+        thread_id: str,
+        checkpoint_ns: str,
+        checkpoint_id: str,
+        task_id: str,
+        task_path: str,
+        writes: Sequence[tuple[str, Any]],
+    ) -> list[tuple[str, str, str, str, str, int, str, str, bytes]]:
+        return self._blank(
+            thread_id,
+            super()._dump_writes(
+                thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, writes
+            ),
+        )
+
+    def _blank(self, thread_id: str, dumped: list[Any]) -> list[Any]:
+        """Values about to be stored, of which the last two items are form and bytes."""
+        if (redactions := self._cache.redactions(thread_id)) is None:
+            return dumped
+        return [
+            (*place, kind, None if blob is None else redactions.blank(kind, blob, self.serde))
+            for *place, kind, blob in dumped
+        ]
+
+    async def _refuse_the_deleted(self, thread_id: str, subject: str) -> None:
+        """A run must not bring a user back who was deleted, with all that was theirs, meanwhile."""
+        deleted = False
+
+        async def clear_up(cur: AsyncCursor[DictRow]) -> None:
+            nonlocal deleted
+            await cur.execute("SELECT FROM users WHERE subject = %s", (subject,))
+            if deleted := await cur.fetchone() is None:
+                # What sub-graphs have stored since.
+                await delete_threads(cur, [thread_id])
+
+        await self._connections.repeatable(clear_up)
+        if deleted:
+            raise UserDeletedError(
+                f"user {subject!r} was deleted while a run wrote to their thread {thread_id!r}. "
+                "Nothing of it is stored; begin a new thread."
+            )
+
+    async def _catch_up(self, thread_id: str, *, whatever: bool = False) -> bool:
+        """Take in what somebody else has redacted or deleted; whether there is a conversation.
+
+        That one was deleted is remembered: whoever goes on writing to it has to notice.
+
+        Args:
+            whatever: forget the thread's messages also if it seems to be as it was.
+        """
+
+        async def read() -> list[DictRow]:
+            async with self._connections.cursor() as cur:
+                return await select_redactions(cur, thread_id)
+
+        rows = await self._connections.retried(read)
+        known = self._cache.thread(thread_id).conversation
+        found = (rows[0]["id"], rows[0]["redacted_at"]) if rows else None
+        if whatever or known not in (found, None):
+            self._cache.forget(thread_id)
+        cached = self._cache.thread(thread_id)
+        cached.conversation = found or known
+        cached.redactions = Redactions.of(rows, self.serde) if found and found[1] else None
+        return bool(rows)
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         """The version after `current`: its number and some chance, like the plain saver's.

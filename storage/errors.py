@@ -38,3 +38,10 @@ class TablesNewerError(SetupError):
 
 class SetupBusyError(SetupError):
     """Another process is setting up, or uses a table that has to be changed; try again later."""
+
+
+class UserDeletedError(StorageError, RuntimeError):
+    """A user was deleted while a run of theirs was under way.
+
+    A RuntimeError too, for the same reason.
+    """

@@ -24,6 +24,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from .decoding import make_messages, plain_message, read_message
 from .message_copies import Copied, copy_message, what_to_copy
+from .redactions import Redactions
 
 #: About how many bytes a cached message takes, for each byte of its payload and beside it: the
 #: payload itself, the object, its dicts, the cache's entry.
@@ -146,6 +147,8 @@ class CachedThread:
         #: A version of the messages channel, and the row that it ends with: the ones last read or
         #: written.
         self.leaf: tuple[str, bytes] | None = None
+        #: What may not be brought back, if a message of it was redacted.
+        self.redactions: Redactions | None = None
         self._nodes: dict[bytes, Node] = {}
         #: The latest first.
         self._lists: list[_KnownList] = []
@@ -247,6 +250,11 @@ class MessageCache:
             thread = self._threads[thread_id] = CachedThread()
         self._threads.move_to_end(thread_id)
         return thread
+
+    def redactions(self, thread_id: str) -> Redactions | None:
+        """What may not be brought back to a thread, if this process knows of anything."""
+        thread = self._threads.get(thread_id)
+        return None if thread is None else thread.redactions
 
     def trim(self, thread_id: str) -> None:
         """Count what was added to a thread, and let go of what doesn't fit any more."""

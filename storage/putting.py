@@ -51,6 +51,7 @@ def new_rows(
     # Rows show what their payloads say, and not everything is read as it was written: an
     # enumeration's member in a call's arguments, say.
     shown = messages.copy()
+    redactions = cached.redactions
     now = datetime.now(UTC)
     for position in range(len(written.digests), len(messages)):
         message = messages[position]
@@ -58,10 +59,21 @@ def new_rows(
         parent = written.leaf
         digest = digest_of(parent, payload)
         known = cached.get(digest)
+        is_new = known is None
+        if redactions is not None and known is None:
+            blank = redactions.blank(payload_type, payload, serde)
+            if digest in redactions.digests:
+                is_new = False
+            elif blank is not payload:
+                # On a new branch a redacted message is a new row.
+                digest = digest_of(parent, blank)
+                known = cached.get(digest)
+                is_new = known is None
+            payload = blank
         node = known or Node(parent, serde, payload_type, payload)
         shown[position] = node.message
         # Else it is another object than before, but the same message in the same place.
-        if known is None:
+        if is_new:
             written.nodes.append(node)
             written.rows.append(
                 row_of(

@@ -37,11 +37,12 @@ INSERT_CONVERSATION = """
 SELECT_CONVERSATION = "SELECT id FROM conversations WHERE thread_id = %s"
 
 # One statement, so one transaction and one round trip. All of it depends on the conversation's
-# row: where that is gone, nothing is written. Nor where the checkpoint before is gone, deleted or
-# pruned while a run built on it: with it went the values that this one doesn't write again. (Both
-# are asked, the row and the table: a row that was waited for knows of a deletion that the table, as
-# it was when the statement began, does not.) The leaf is taken from what the checkpoint points at:
-# the blob of this version of the channel, if there is one from before, else the one written here.
+# row: where that is gone, or was redacted without this process knowing of it, nothing is written.
+# Nor where the checkpoint before is gone, deleted or pruned while a run built on it: with it went
+# the values that this one doesn't write again. (Both are asked, the row and the table: a row that
+# was waited for knows of a deletion that the table, as it was when the statement began, does not.)
+# The leaf is taken from what the checkpoint points at: the blob of this version of the channel, if
+# there is one from before, else the one written here.
 # Another process may have stored a later checkpoint already; then that one's leaf stays. (It is
 # noted in the row itself, since a row that was waited for is seen as it is now, and other tables as
 # they were when the statement began.)
@@ -71,7 +72,9 @@ _PUT_STEP = """
                 )
             END,
             leaf_checkpoint_id = greatest(leaf_checkpoint_id, %(checkpoint_id)s)
-        WHERE id = %(conversation_id)s AND (
+        WHERE id = %(conversation_id)s
+        AND timestamptz_send(redacted_at) IS NOT DISTINCT FROM %(redacted_at)s
+        AND (
             %(whole)s OR %(parent_checkpoint_id)s::text IS NULL OR (
                 %(parent_checkpoint_id)s <= leaf_checkpoint_id AND EXISTS (
                     SELECT 1 FROM checkpoints WHERE thread_id = %(thread_id)s
@@ -121,10 +124,40 @@ PUT_STEP = _PUT_STEP.format(
         DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata""",
 )
 
+# The checkpoint of a sub-graph, which has no rows. Nothing is written to a thread whose
+# conversation was deleted, or redacted without this process knowing of it.
+PUT_INNER = """
+    WITH conversation AS (
+        SELECT coalesce(
+            (SELECT timestamptz_send(redacted_at) IS NOT DISTINCT FROM %(redacted_at)s
+             FROM conversations WHERE thread_id = %(thread_id)s),
+            %(conversation_id)s::uuid IS NULL
+        ) AS is_as_known
+    ), blobs AS (
+        INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+        SELECT %(thread_id)s, %(namespace)s, row.channel, row.version, row.type, row.blob
+        FROM conversation, unnest(
+            %(blob_channels)s::text[], %(blob_versions)s::text[], %(blob_types)s::text[],
+            %(blobs)s::bytea[]
+        ) AS row(channel, version, type, blob)
+        WHERE is_as_known
+        ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
+    ), checkpoint AS (
+        INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id,
+                                 checkpoint, metadata)
+        SELECT %(thread_id)s, %(namespace)s, %(checkpoint_id)s, %(parent_checkpoint_id)s,
+               %(checkpoint)s, %(metadata)s
+        FROM conversation WHERE is_as_known
+        ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
+        DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
+    )
+    SELECT is_as_known FROM conversation
+"""
+
 
 class ConversationGoneError(StorageError):
     """A conversation, or the checkpoint that a step follows, was deleted by somebody else while
-    this process wrote to it."""
+    this process wrote to it, or one of its messages was redacted."""
 
 
 async def ensure_conversation(cur: AsyncCursor[DictRow], thread_id: str, subject: str) -> UUID:
@@ -143,7 +176,7 @@ async def ensure_conversation(cur: AsyncCursor[DictRow], thread_id: str, subject
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step of the root graph writes beside its messages."""
+    """What a step writes beside its messages."""
 
     thread_id: str
     checkpoint_id: str
@@ -153,13 +186,16 @@ class Step:
     #: Channel, version, type and bytes of each value that is stored apart.
     blobs: Sequence[tuple[str, str, str, bytes | None]]
     #: Version of the messages channel, whether this step changed it or not.
-    version: str | None
+    version: str | None = None
     #: Last message of the transcript, where this step wrote the channel.
-    leaf: bytes | None
+    leaf: bytes | None = None
     #: For a conversation that has no title yet.
-    title: str | None
+    title: str | None = None
     #: Whether `blobs` has every value, so that nothing is needed of the checkpoint before.
-    whole: bool
+    whole: bool = False
+    #: When the process that writes believes the conversation to have been redacted last, in
+    #: Postgres's binary form.
+    redacted_at: bytes | None = None
 
 
 async def put_step(
@@ -178,7 +214,7 @@ async def put_step(
 
     Raises:
         ConversationGoneError: there is no such conversation any more, or no such checkpoint as
-            the step follows.
+            the step follows, or a message has been redacted of which this process doesn't know.
         UniqueViolation: with `PUT_NEW_STEP`, if a part of the step is there already.
     """
 
@@ -204,19 +240,45 @@ async def put_step(
             "tool_calls": [None if r.tool_calls is None else Jsonb(r.tool_calls) for r in rows],
             "payload_types": [row.payload_type for row in rows],
             "payloads": [row.payload for row in rows],
-            "blob_channels": [channel for channel, _, _, _ in step.blobs],
-            "blob_versions": [version for _, version, _, _ in step.blobs],
-            "blob_types": [kind for _, _, kind, _ in step.blobs],
-            "blobs": [blob for _, _, _, blob in step.blobs],
-            "checkpoint_id": step.checkpoint_id,
-            "parent_checkpoint_id": step.parent_checkpoint_id,
             "whole": step.whole,
-            "checkpoint": Jsonb(step.checkpoint),
-            "metadata": Jsonb(step.metadata),
+            **_checkpoint_of(step),
         },
     )
     if await cur.fetchone() is None:
         raise ConversationGoneError(
             f"conversation {conversation_id}, or the checkpoint that a step of it follows, was "
-            "deleted while it was written to"
+            "deleted or redacted while it was written to"
         )
+
+
+async def put_inner(
+    cur: AsyncCursor[DictRow], conversation_id: UUID | None, namespace: str, step: Step
+) -> bool:
+    """Write a checkpoint of a sub-graph and its blobs, or nothing.
+
+    Args:
+        conversation_id: the thread's conversation, if it is known to have one.
+
+    Returns:
+        False, and nothing is written, if the conversation has been deleted, or redacted of which
+        this process doesn't know.
+    """
+    names = {"conversation_id": conversation_id, "namespace": namespace, **_checkpoint_of(step)}
+    await cur.execute(PUT_INNER, names)
+    (row,) = await cur.fetchall()
+    return bool(row["is_as_known"])
+
+
+def _checkpoint_of(step: Step) -> dict[str, Any]:
+    return {
+        "thread_id": step.thread_id,
+        "redacted_at": step.redacted_at,
+        "blob_channels": [channel for channel, _, _, _ in step.blobs],
+        "blob_versions": [version for _, version, _, _ in step.blobs],
+        "blob_types": [kind for _, _, kind, _ in step.blobs],
+        "blobs": [blob for _, _, _, blob in step.blobs],
+        "checkpoint_id": step.checkpoint_id,
+        "parent_checkpoint_id": step.parent_checkpoint_id,
+        "checkpoint": Jsonb(step.checkpoint),
+        "metadata": Jsonb(step.metadata),
+    }

@@ -126,13 +126,18 @@ def row_of(
 def title_of(messages: Iterable[BaseMessage]) -> str | None:
     """A conversation's title: the first line that the user wrote, cut at a word if it is long."""
     for message in messages:
-        if message.type == "human" and (words := storable(str(message.text)).split()):
-            title = " ".join(words)
-            if len(title) <= TITLE_MAX:
-                return title
-            head = title[: TITLE_MAX - 1]
-            return (head.rsplit(" ", 1)[0] or head) + "…"
+        if message.type == "human" and (title := cut_title(str(message.text))):
+            return title
     return None
+
+
+def cut_title(text: str) -> str | None:
+    """A title made of a text; none if there is no word in it."""
+    title = " ".join(storable(text).split())
+    if len(title) <= TITLE_MAX:
+        return title or None
+    head = title[: TITLE_MAX - 1]
+    return (head.rsplit(" ", 1)[0] or head) + "…"
 
 
 def storable(text: str) -> str:

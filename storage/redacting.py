@@ -1,0 +1,308 @@
+"""Forgetting one message for good: `task-agent redact`.
+
+The message's rows are blanked, on every branch and in every copy of the conversation that its owner
+made, and so is all that LangGraph has stored of it elsewhere. That is one transaction. A redacted
+row keeps its digest, on which the digests of all messages after it depend, and gets a `redaction`
+in which the digest and the blanked payload are bound together: `transcript.is_genuine` accepts
+either.
+
+A run that is under way in another process still has the message in its memory. What it writes from
+then on is blanked before it is stored (see `Redactions`); what it was writing at that very moment
+is looked for once more after the transaction.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+
+from .blanking import (
+    REDACTED,
+    SHORT,
+    Forgotten,
+    blank_message,
+    text_of,
+    with_fields,
+)
+from .errors import StorageError
+from .finding import AmbiguousMessageError, FoundRow, MessageNotFoundError, find_rows, with_copies
+from .redacting_values import blank_values, find_in_values
+from .rows import LOCK_CONVERSATIONS
+from .transcript import cut_title, redaction_of, storable
+from .writers import wait_for_writers
+
+#: How often a run may bring the message back while it is redacted before that is told.
+PASSES = 5
+
+BLANK_ROW = """
+    UPDATE messages SET content = %s, tool_calls = %s, payload = %s, redaction = %s,
+                        redacted_at = clock_timestamp()
+    WHERE id = %s
+"""
+SELECT_TOOL_CALLS = """
+    SELECT id, parent_id, role, jsonb_path_query_array(tool_calls, '$[*].id') AS calls
+    FROM messages WHERE conversation_id = ANY(%s)
+"""
+BLANK_ARGUMENTS = """
+    UPDATE messages SET tool_calls = jsonb_set(tool_calls, '{0,arguments}', '{}')
+    WHERE id = ANY(%s) AND tool_calls -> 0 -> 'arguments' <> '{}'
+"""
+BLANK_TITLES = """
+    UPDATE conversations SET title = %s WHERE id = ANY(%s) AND title = ANY(%s) AND title <> %s
+"""
+NOTE_REDACTION = "UPDATE conversations SET redacted_at = clock_timestamp() WHERE id = ANY(%s)"
+SELECT_QUOTING = """
+    SELECT count(*) FROM messages
+    WHERE conversation_id = ANY(%s) AND redacted_at IS NULL AND EXISTS (
+        SELECT FROM unnest(%s::text[]) AS words WHERE strpos(content, words) > 0
+    )
+"""
+
+
+class RedactionUnfinishedError(StorageError):
+    """A run goes on writing the message while it is redacted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedactedRow:
+    """A row that is blank now."""
+
+    id: UUID
+    thread_id: str
+    role: str
+    created_at: datetime
+    #: When it had been blanked before; none if this redaction did it.
+    redacted_before: datetime | None
+
+
+@dataclass(slots=True)
+class Redaction:
+    """What a redaction blanked, or would blank."""
+
+    rows: list[RedactedRow] = field(default_factory=list)
+    #: How many places other than rows held a copy: titles, arguments in audit records, checkpoints,
+    #: channel values, pending writes.
+    places: Counter[str] = field(default_factory=Counter)
+    #: The threads that were looked through.
+    threads: list[str] = field(default_factory=list)
+    #: Other messages of these conversations that have the same words in them, and keep them.
+    quoting: int = 0
+    #: Calls that the message asked for and that nothing has answered.
+    unanswered_calls: int = 0
+
+
+async def redact(
+    connection: AsyncConnection[Any],
+    serde: SerializerProtocol,
+    message_id: str,
+    *,
+    thread_id: str | None = None,
+    dry_run: bool = False,
+) -> Redaction:
+    """Blank a message everywhere, or nowhere; or with `dry_run` tell what would be.
+
+    Args:
+        connection: in autocommit mode and not in a transaction.
+        serde: the serialiser of the checkpointer that wrote the message; it is needed for its key
+            if values are encrypted.
+        message_id: the id of a row, or of the LangChain message in it.
+        thread_id: the thread to look for it in; else all are looked through.
+
+    Raises:
+        MessageNotFoundError: there is no such message.
+        AmbiguousMessageError: there are several; nothing was changed.
+        UnopenableValueError: a value may hold the message but can't be changed; nothing was.
+        RedactionUnfinishedError: all was blanked, but a run goes on bringing it back.
+    """
+    work = _Work(connection, serde, message_id, thread_id)
+    async with connection.transaction(force_rollback=dry_run):
+        done = await work.once()
+    if dry_run:
+        return done
+    for _ in range(PASSES):
+        await wait_for_writers(connection)
+        async with connection.transaction():
+            more = await work.once()
+        if not more.places:
+            return done
+        done.places += more.places
+    raise RedactionUnfinishedError(
+        f"message {message_id!r} was blanked, but a run that is under way brings it back. Cancel "
+        "the thread's runs, then redact it again."
+    )
+
+
+class _Work:
+    """A redaction, from finding the message to noting that it is gone."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection[Any],
+        serde: SerializerProtocol,
+        name: str,
+        thread_id: str | None,
+    ) -> None:
+        self._connection = connection
+        self._serde = serde
+        self._name = name
+        self._thread_id = thread_id
+        #: Filled by the first pass: later ones find the rows blank.
+        self._forgotten = Forgotten()
+        self._threads: list[str] = []
+
+    async def once(self) -> Redaction:
+        """Find the message and blank it, in a transaction of the caller's."""
+        async with self._connection.cursor(binary=True, row_factory=dict_row) as cur:
+            rows = await find_rows(cur, self._serde, self._name, self._thread_id)
+            if not rows and not self._forgotten.ids:
+                await self._find_in_values()
+            rows, conversations = await self._lock(cur, rows)
+            for row in rows:
+                self._forgotten.add(row.fields)
+            done = Redaction(threads=self._threads)
+            done.rows = [
+                RedactedRow(
+                    id=row.id,
+                    thread_id=row.stored["thread_id"],
+                    role=row.stored["role"],
+                    created_at=row.stored["created_at"],
+                    redacted_before=row.stored["redacted_at"],
+                )
+                for row in rows
+            ]
+            await self._blank_rows(cur, [row for row in rows if not row.is_blank], done)
+            await self._blank_audit_records(cur, rows, done)
+            await self._blank_titles(cur, conversations, done)
+            done.places += await blank_values(
+                self._connection, self._serde, self._threads, self._forgotten
+            )
+            if done.places:
+                await cur.execute(NOTE_REDACTION, (conversations,))
+            words = [storable(text) for text in self._forgotten.texts if len(text) > SHORT]
+            await cur.execute(SELECT_QUOTING, (conversations, words))
+            (counted,) = await cur.fetchall()
+            done.quoting = counted["count"]
+            return done
+
+    # Finding
+
+    async def _find_in_values(self) -> None:
+        """A message that is in no row: one that the plain saver wrote, or that was removed."""
+        found = await find_in_values(self._connection, self._serde, self._name, self._thread_id)
+        if not found:
+            where = "" if self._thread_id is None else f" in thread {self._thread_id!r}"
+            raise MessageNotFoundError(
+                f"there is no message {self._name!r}{where}. `task-agent messages THREAD "
+                "--all --json` lists the ids of a conversation's rows."
+            )
+        if len(found) > 1:
+            listed = "\n".join(f"  thread {thread_id}" for thread_id in sorted(found))
+            raise AmbiguousMessageError(
+                f"{self._name!r} is the id of messages in {len(found)} threads. Nothing was "
+                f"changed. Name the thread:\n{listed}"
+            )
+        for thread_id, messages in found.items():
+            self._threads = [thread_id]
+            for fields in messages:
+                self._forgotten.add(fields)
+
+    async def _lock(
+        self, cur: AsyncCursor[DictRow], rows: list[FoundRow]
+    ) -> tuple[list[FoundRow], list[UUID]]:
+        """Lock the conversations before anything is changed, and look at their rows again."""
+        threads = sorted({*self._threads, *(row.stored["thread_id"] for row in rows)})
+        await cur.execute(LOCK_CONVERSATIONS, (threads,))
+        conversations = [row["id"] for row in await cur.fetchall()]
+        self._threads = threads
+        if not rows:
+            return rows, conversations
+        rows = await with_copies(cur, self._serde, rows)
+        if {row.stored["thread_id"] for row in rows} <= set(threads):
+            return rows, conversations
+        # Somebody has just made another copy.
+        return await self._lock(cur, rows)
+
+    # Blanking
+
+    async def _blank_rows(
+        self, cur: AsyncCursor[DictRow], rows: Sequence[FoundRow], done: Redaction
+    ) -> None:
+        for row in rows:
+            blank = blank_message(row.fields)
+            payload = row.form.close(with_fields(row.value, blank))
+            text = storable(text_of(blank.get("content")))
+            digest = bytes(row.stored["digest"])
+            calls = _blank_calls(row.stored["role"], row.stored["tool_calls"], text)
+            await cur.execute(
+                BLANK_ROW,
+                (
+                    text,
+                    None if calls is None else Jsonb(calls),
+                    payload,
+                    redaction_of(digest, payload),
+                    row.id,
+                ),
+            )
+            done.places["rows of messages"] += 1
+
+    async def _blank_audit_records(
+        self, cur: AsyncCursor[DictRow], rows: Sequence[FoundRow], done: Redaction
+    ) -> None:
+        """The answer to a call repeats what the call was made with."""
+        if not self._forgotten.calls:
+            return
+        asking = {row.id for row in rows}
+        here = list({row.stored["conversation_id"] for row in rows})
+        await cur.execute(SELECT_TOOL_CALLS, (here,))
+        tree = {row["id"]: row for row in await cur.fetchall()}
+        answering = []
+        answered: set[tuple[UUID, str]] = set()
+        for row in tree.values():
+            for call in row["calls"] or () if row["role"] == "tool" else ():
+                asked = tree.get(row["parent_id"])
+                while asked is not None and not (
+                    asked["role"] == "assistant" and call in (asked["calls"] or ())
+                ):
+                    asked = tree.get(asked["parent_id"])
+                if asked is not None and asked["id"] in asking:
+                    answering.append(row["id"])
+                    answered.add((asked["id"], call))
+        await cur.execute(BLANK_ARGUMENTS, (answering,))
+        if cur.rowcount:
+            done.places["audit records of the tools' answers"] += cur.rowcount
+        done.unanswered_calls = sum(
+            (row.id, call) not in answered
+            for row in rows
+            for call in tree[row.id]["calls"] or ()
+            if row.stored["role"] == "assistant"
+        )
+
+    async def _blank_titles(
+        self, cur: AsyncCursor[DictRow], conversations: list[UUID], done: Redaction
+    ) -> None:
+        titles = [
+            title
+            for kind, content in self._forgotten.contents
+            if kind == "human" and (title := cut_title(text_of(content)))
+        ]
+        await cur.execute(BLANK_TITLES, (REDACTED, conversations, titles, REDACTED))
+        if cur.rowcount:
+            done.places["titles of conversations"] += cur.rowcount
+
+
+def _blank_calls(role: str, calls: Any, text: str) -> Any:
+    """`messages.tool_calls` as it is written for a blank message."""
+    if role == "tool":
+        # What the call was made with is the assistant's message, not this one.
+        return [{**call, "result": text} for call in calls or ()] or None
+    return [
+        {**call, "arguments": "{}", "error": None} if "error" in call else {**call, "arguments": {}}
+        for call in calls or ()
+    ] or None
