@@ -35,8 +35,9 @@ from .connections import ANSWER_TIMEOUT, Connections, Pool
 from .copying import copy_thread
 from .deleting import delete_runs, delete_threads
 from .message_cache import CachedThread, MessageCache
-from .putting import Written, new_rows, split_values
-from .reading import TranscriptError, keep_rows
+from .putting import Written, new_rows, refuse_unreadable, split_values
+from .reading import TranscriptError, UnreadableCheckpointError, keep_rows
+from .refusing import storable_name, told
 from .rows import (
     CHANNEL,
     LEAF_TYPE,
@@ -58,8 +59,8 @@ from .selecting import (
 from .serde import graph_serializer
 from .setup import set_up
 from .sync_methods import SyncMethods
-from .transcript import Row, is_transcript, title_of
-from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, put_writes
+from .transcript import Row, is_transcript, storable_json, title_of
+from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, Dumped, put_writes
 
 #: The owner of threads where there is no authentication.
 LOCAL_USER = "local"
@@ -128,7 +129,7 @@ class TranscriptSaver(SyncMethods):
         where, args = (
             "WHERE thread_id = %s AND checkpoint_ns = %s ",
             [
-                str(config["configurable"]["thread_id"]),
+                _thread_of(config),
                 config["configurable"].get("checkpoint_ns", ""),
             ],
         )
@@ -149,10 +150,12 @@ class TranscriptSaver(SyncMethods):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """Checkpoints, newest first. Those of one call share their message objects."""
+        if config:
+            _thread_of(config)
         if before and "configurable" not in before:
             # The server passes on what its clients may say: a checkpoint, in place of its config.
             before = {"configurable": {**before}}
-        where, args = self._search_where(config, filter, before)
+        where, args = self._search_where(config, storable_json(filter), before)
         where += " ORDER BY checkpoint_id DESC"
         if limit is not None:
             where += " LIMIT %s"
@@ -184,7 +187,7 @@ class TranscriptSaver(SyncMethods):
         """The transcripts that these checkpoints point at, by thread and leaf."""
         leaves: dict[str, set[bytes]] = defaultdict(set)
         for value in values:
-            if leaf := leaf_of(value):
+            if (leaf := leaf_of(value)) is not None:
                 leaves[value["thread_id"]].add(leaf)
         found: dict[tuple[str, bytes], list[BaseMessage]] = {}
         for thread_id, wanted in leaves.items():
@@ -215,10 +218,18 @@ class TranscriptSaver(SyncMethods):
         self, value: DictRow, transcripts: dict[tuple[str, bytes], list[BaseMessage]]
     ) -> CheckpointTuple:
         leaf = leaf_of(value)
+        if leaf is not None:
+            value["channel_values"] = without_leaf(value["channel_values"])
+        try:
+            checkpoint = await self._load_checkpoint_tuple(value)
+        except (ValueError, TypeError, NotImplementedError) as error:
+            raise UnreadableCheckpointError(
+                f"checkpoint {value['checkpoint_id']} of thread {value['thread_id']!r} can't be "
+                f"read; of a value or a pending write the serialiser says: {error}. Restore the "
+                "thread's rows of checkpoint_blobs and checkpoint_writes from a backup."
+            ) from error
         if leaf is None:
-            return await self._load_checkpoint_tuple(value)
-        value["channel_values"] = without_leaf(value["channel_values"])
-        checkpoint = await self._load_checkpoint_tuple(value)
+            return checkpoint
         version = checkpoint.checkpoint["channel_versions"][CHANNEL]
         self._cache.thread(value["thread_id"]).leaf = (str(version), leaf)
         messages = transcripts[value["thread_id"], leaf]
@@ -305,7 +316,7 @@ class TranscriptSaver(SyncMethods):
             return await self._connections.retried(
                 partial(super().aput, config, checkpoint, metadata, new_versions)
             )
-        thread_id = str(configurable["thread_id"])
+        thread_id = _thread_of(config)
         try:
             await self._put(thread_id, config, checkpoint, metadata, new_versions)
         except (ConversationGoneError, psycopg.errors.ForeignKeyViolation):
@@ -363,7 +374,7 @@ class TranscriptSaver(SyncMethods):
             checkpoint_id=checkpoint["id"],
             parent_checkpoint_id=config["configurable"].get("checkpoint_id"),
             checkpoint={**checkpoint, "channel_values": inline},
-            metadata=get_serializable_checkpoint_metadata(config, metadata),
+            metadata=storable_json(get_serializable_checkpoint_metadata(config, metadata)),
             blobs=dumped,
             version=None if version is None else str(version),
             leaf=leaf,
@@ -408,8 +419,10 @@ class TranscriptSaver(SyncMethods):
     ) -> None:
         """Store what a task wrote before its step is complete."""
         configurable = config["configurable"]
+        if configurable["checkpoint_ns"] == "":
+            refuse_unreadable(self.serde, writes)
         dumped = self._dump_writes(
-            str(configurable["thread_id"]),
+            _thread_of(config),
             configurable["checkpoint_ns"],
             configurable["checkpoint_id"],
             task_id,
@@ -426,6 +439,26 @@ class TranscriptSaver(SyncMethods):
                     await put_writes(cur, INSERT_OR_REPLACE if special else INSERT_NEW, dumped)
 
         await self._connections.retried(store)
+
+    def _dump_writes(
+        self,
+        thread_id: str,
+        checkpoint_ns: str,
+        checkpoint_id: str,
+        task_id: str,
+        task_path: str,
+        writes: Sequence[tuple[str, Any]],
+    ) -> Dumped:
+        with told(f"what a task of thread {thread_id!r} wrote", dict(writes), self.serde):
+            return super()._dump_writes(
+                thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, writes
+            )
+
+    def _dump_blobs(
+        self, thread_id: str, checkpoint_ns: str, values: dict[str, Any], versions: ChannelVersions
+    ) -> list[tuple[str, str, str, str, str, bytes | None]]:
+        with told(f"the state of thread {thread_id!r}", values, self.serde):
+            return super()._dump_blobs(thread_id, checkpoint_ns, values, versions)
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         """The version after `current`: its number and some chance, like the plain saver's.
@@ -450,7 +483,7 @@ class TranscriptSaver(SyncMethods):
         if strategy != "delete" or isinstance(thread_ids, str):
             await self._connections.retried(partial(super().aprune, thread_ids, strategy=strategy))
             return
-        names = [str(thread_id) for thread_id in thread_ids]
+        names = [storable_name("thread", str(thread_id)) for thread_id in thread_ids]
         await self._connections.repeatable(lambda cur: delete_threads(cur, names))
         for name in names:
             self._cache.forget(name)
@@ -461,7 +494,9 @@ class TranscriptSaver(SyncMethods):
         Raises:
             ThreadExistsError: there is a thread of the target's name.
         """
-        source, target = str(source_thread_id), str(target_thread_id)
+        source, target = (
+            storable_name("thread", str(name)) for name in (source_thread_id, target_thread_id)
+        )
         await self._connections.once(lambda cur: copy_thread(cur, source, target))
         # Of a thread that had this name and was deleted.
         self._cache.forget(target)
@@ -486,6 +521,10 @@ class TranscriptSaver(SyncMethods):
         borrow = self._connections.transaction if pipeline else self._connections.cursor
         async with borrow() as cur:
             yield cur
+
+
+def _thread_of(config: RunnableConfig) -> str:
+    return storable_name("thread", str(config["configurable"]["thread_id"]))
 
 
 __all__ = [
