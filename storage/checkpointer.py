@@ -36,9 +36,10 @@ from .copying import copy_thread
 from .deleting import delete_runs, delete_threads
 from .errors import UserDeletedError
 from .message_cache import CachedThread, MessageCache
-from .putting import Written, new_rows, split_values
-from .reading import TranscriptError, keep_rows
+from .putting import Written, new_rows, refuse_unreadable, split_values
+from .reading import TranscriptError, UnreadableCheckpointError, keep_rows
 from .redactions import Redactions, select_redactions
+from .refusing import storable_name, told
 from .rows import (
     CHANNEL,
     LEAF_TYPE,
@@ -61,7 +62,7 @@ from .selecting import (
 from .serde import graph_serializer
 from .setup import set_up
 from .sync_methods import SyncMethods
-from .transcript import Row, is_transcript, title_of
+from .transcript import Row, is_transcript, storable_json, title_of
 from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, put_writes
 
 #: The owner of threads where there is no authentication.
@@ -134,7 +135,7 @@ class TranscriptSaver(SyncMethods):
         where, args = (
             "WHERE thread_id = %s AND checkpoint_ns = %s ",
             [
-                str(config["configurable"]["thread_id"]),
+                _thread_of(config),
                 config["configurable"].get("checkpoint_ns", ""),
             ],
         )
@@ -158,10 +159,12 @@ class TranscriptSaver(SyncMethods):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """Checkpoints, newest first. Those of one call share their message objects."""
+        if config:
+            _thread_of(config)
         if before and "configurable" not in before:
             # The server passes on what its clients may say: a checkpoint, in place of its config.
             before = {"configurable": {**before}}
-        where, args = self._search_where(config, filter, before)
+        where, args = self._search_where(config, storable_json(filter), before)
         where += " ORDER BY checkpoint_id DESC"
         if limit is not None:
             where += " LIMIT %s"
@@ -193,7 +196,7 @@ class TranscriptSaver(SyncMethods):
         """The transcripts that these checkpoints point at, by thread and leaf."""
         leaves: dict[str, set[bytes]] = defaultdict(set)
         for value in values:
-            if leaf := leaf_of(value):
+            if (leaf := leaf_of(value)) is not None:
                 leaves[value["thread_id"]].add(leaf)
         found: dict[tuple[str, bytes], list[BaseMessage]] = {}
         for thread_id, wanted in leaves.items():
@@ -229,10 +232,18 @@ class TranscriptSaver(SyncMethods):
         self, value: DictRow, transcripts: dict[tuple[str, bytes], list[BaseMessage]]
     ) -> CheckpointTuple:
         leaf = leaf_of(value)
+        if leaf is not None:
+            value["channel_values"] = without_leaf(value["channel_values"])
+        try:
+            checkpoint = await self._load_checkpoint_tuple(value)
+        except (ValueError, TypeError, NotImplementedError) as error:
+            raise UnreadableCheckpointError(
+                f"checkpoint {value['checkpoint_id']} of thread {value['thread_id']!r} can't be "
+                f"read; of a value or a pending write the serialiser says: {error}. Restore the "
+                "thread's rows of checkpoint_blobs and checkpoint_writes from a backup."
+            ) from error
         if leaf is None:
-            return await self._load_checkpoint_tuple(value)
-        value["channel_values"] = without_leaf(value["channel_values"])
-        checkpoint = await self._load_checkpoint_tuple(value)
+            return checkpoint
         version = checkpoint.checkpoint["channel_versions"][CHANNEL]
         self._cache.thread(value["thread_id"]).leaf = (str(version), leaf)
         messages = transcripts[value["thread_id"], leaf]
@@ -288,7 +299,7 @@ class TranscriptSaver(SyncMethods):
             partial(super().aget_delta_channel_history, config=config, channels=channels)
         )
         if CHANNEL in history and isinstance(seed := history[CHANNEL].get("seed"), InRows):
-            thread_id = str(config["configurable"]["thread_id"])
+            thread_id = _thread_of(config)
             (found,) = await self._select(OF_VERSION, [thread_id, CHANNEL, seed.version])
             history[CHANNEL]["seed"] = found.checkpoint["channel_values"][CHANNEL]
         return history
@@ -317,7 +328,7 @@ class TranscriptSaver(SyncMethods):
         if configurable["checkpoint_ns"] != "":
             # A sub-graph's own state, which is no conversation with anybody.
             return await self._put_inner(config, checkpoint, metadata, new_versions)
-        thread_id = str(configurable["thread_id"])
+        thread_id = _thread_of(config)
         versions, whole = new_versions, False
         for attempt in range(ATTEMPTS):
             try:
@@ -383,7 +394,7 @@ class TranscriptSaver(SyncMethods):
             checkpoint_id=checkpoint["id"],
             parent_checkpoint_id=config["configurable"].get("checkpoint_id"),
             checkpoint={**checkpoint, "channel_values": inline},
-            metadata=get_serializable_checkpoint_metadata(config, metadata),
+            metadata=storable_json(get_serializable_checkpoint_metadata(config, metadata)),
             blobs=dumped,
             version=None if version is None else str(version),
             leaf=leaf,
@@ -430,7 +441,7 @@ class TranscriptSaver(SyncMethods):
     ) -> RunnableConfig:
         """A checkpoint of a sub-graph, as the plain saver stores it, but in one statement."""
         configurable = config["configurable"]
-        thread_id, namespace = str(configurable["thread_id"]), configurable["checkpoint_ns"]
+        thread_id, namespace = _thread_of(config), configurable["checkpoint_ns"]
         inline, blobs = split_values(checkpoint["channel_values"])
         versions = {k: v for k, v in new_versions.items() if k in blobs}
 
@@ -474,7 +485,7 @@ class TranscriptSaver(SyncMethods):
             return
         # They are there already, or the conversation was deleted or redacted. For a checkpoint that
         # is deleted there is nothing to store.
-        if await self._catch_up(str(config["configurable"]["thread_id"])):
+        if await self._catch_up(_thread_of(config)):
             await self._put_writes(config, writes, task_id, task_path)
 
     async def _put_writes(
@@ -486,7 +497,9 @@ class TranscriptSaver(SyncMethods):
     ) -> bool:
         """Store them; whether any was new to a conversation that is as this process knows it."""
         configurable = config["configurable"]
-        thread_id = str(configurable["thread_id"])
+        if configurable["checkpoint_ns"] == "":
+            refuse_unreadable(self.serde, writes)
+        thread_id = _thread_of(config)
         conversation = self._cache.thread(thread_id).conversation or (None, None)
         dumped = self._dump_writes(
             thread_id,
@@ -513,9 +526,9 @@ class TranscriptSaver(SyncMethods):
     def _dump_blobs(
         self, thread_id: str, checkpoint_ns: str, values: dict[str, Any], versions: ChannelVersions
     ) -> list[tuple[str, str, str, str, str, bytes | None]]:
-        return self._blank(
-            thread_id, super()._dump_blobs(thread_id, checkpoint_ns, values, versions)
-        )
+        with told(f"the state of thread {thread_id!r}", values, self.serde):
+            dumped = super()._dump_blobs(thread_id, checkpoint_ns, values, versions)
+        return self._blank(thread_id, dumped)
 
     def _dump_writes(
         self,
@@ -526,12 +539,11 @@ class TranscriptSaver(SyncMethods):
         task_path: str,
         writes: Sequence[tuple[str, Any]],
     ) -> list[tuple[str, str, str, str, str, int, str, str, bytes]]:
-        return self._blank(
-            thread_id,
-            super()._dump_writes(
+        with told(f"what a task of thread {thread_id!r} wrote", dict(writes), self.serde):
+            dumped = super()._dump_writes(
                 thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, writes
-            ),
-        )
+            )
+        return self._blank(thread_id, dumped)
 
     def _blank(self, thread_id: str, dumped: list[Any]) -> list[Any]:
         """Values about to be stored, of which the last two items are form and bytes."""
@@ -606,7 +618,7 @@ class TranscriptSaver(SyncMethods):
         if strategy != "delete" or isinstance(thread_ids, str):
             await self._connections.retried(partial(super().aprune, thread_ids, strategy=strategy))
             return
-        names = [str(thread_id) for thread_id in thread_ids]
+        names = [storable_name("thread", str(thread_id)) for thread_id in thread_ids]
         await self._connections.repeatable(lambda cur: delete_threads(cur, names))
         for name in names:
             self._cache.forget(name)
@@ -617,7 +629,9 @@ class TranscriptSaver(SyncMethods):
         Raises:
             ThreadExistsError: there is a thread of the target's name.
         """
-        source, target = str(source_thread_id), str(target_thread_id)
+        source, target = (
+            storable_name("thread", str(name)) for name in (source_thread_id, target_thread_id)
+        )
         await self._connections.once(lambda cur: copy_thread(cur, source, target))
         # Of a thread that had this name and was deleted.
         self._cache.forget(target)
@@ -642,6 +656,10 @@ class TranscriptSaver(SyncMethods):
         borrow = self._connections.transaction if pipeline else self._connections.cursor
         async with borrow() as cur:
             yield cur
+
+
+def _thread_of(config: RunnableConfig) -> str:
+    return storable_name("thread", str(config["configurable"]["thread_id"]))
 
 
 __all__ = [

@@ -125,13 +125,21 @@ class _KnownList:
             self._extras.append(node.message.__pydantic_extra__)
         # Whole lists are compared in a fraction of the time that it takes one by one.
         fields, extras = (list(map(of, messages[:count])) for of in (_fields_of, _extra_of))
-        if fields == self._fields[:count] and extras == self._extras[:count]:
+        if _are_equal(fields, self._fields[:count]) and _are_equal(extras, self._extras[:count]):
             return count
         compared = zip(fields, self._fields, extras, self._extras, strict=False)
         return next(
             place for place, (one, stored, extra, its) in enumerate(compared)
-            if one != stored or extra != its
+            if not (_are_equal(one, stored) and _are_equal(extra, its))
         )  # fmt: skip
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    """Whether they are; no, if they can't be compared, as numpy's arrays can't."""
+    try:
+        return bool(one == other)
+    except Exception:
+        return False
 
 
 class CachedThread:

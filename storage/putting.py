@@ -1,5 +1,6 @@
 """What a step writes: which messages are new, and which values are stored apart."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,8 +10,11 @@ from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
+from .decoding import read_message
 from .message_cache import CachedThread, Node
-from .transcript import Row, digest_of, row_of, storable
+from .refusing import told
+from .rows import CHANNEL
+from .transcript import CallsAsked, Row, digest_of, row_of, storable
 
 
 @dataclass
@@ -45,6 +49,7 @@ def new_rows(
 
     Raises:
         UnreadableMessageError: a message that could be stored but not read again.
+        UnstorableError: a message that can't be stored.
     """
     # The list is the graph's, which may go on with it.
     written = Written(messages.copy(), cached.recognise(messages))
@@ -52,10 +57,11 @@ def new_rows(
     # enumeration's member in a call's arguments, say.
     shown = messages.copy()
     redactions = cached.redactions
-    now = datetime.now(UTC)
+    asked, now = CallsAsked(shown), datetime.now(UTC)
     for position in range(len(written.digests), len(messages)):
         message = messages[position]
-        payload_type, payload = serde.dumps_typed(message)
+        with told(f"message {position + 1} of {len(messages)}", message, serde):
+            payload_type, payload = serde.dumps_typed(message)
         parent = written.leaf
         digest = digest_of(parent, payload)
         known = cached.get(digest)
@@ -83,10 +89,29 @@ def new_rows(
                     payload_type=payload_type,
                     payload=payload,
                     now=now,
+                    asked=asked,
                 )
             )
         written.digests.append(digest)
     return written
+
+
+def refuse_unreadable(serde: SerializerProtocol, writes: Sequence[tuple[str, Any]]) -> None:
+    """See that the messages among a task's writes can be read again.
+
+    A step refuses those that can't be. Were they stored as its pending writes all the same, nobody
+    could read the thread's state until somebody runs it again.
+
+    Raises:
+        UnreadableMessageError: one of them can't be.
+    """
+    for channel, value in writes:
+        if channel != CHANNEL:
+            continue
+        for message in value if isinstance(value, list) else [value]:
+            known = type(message).__module__.startswith("langchain_core.messages.")
+            if isinstance(message, BaseMessage) and not known:
+                read_message(serde, *serde.dumps_typed(message))
 
 
 def split_values(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -105,7 +130,10 @@ def split_values(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def _fits_json(value: Any) -> bool:
-    # A text that `jsonb` can't hold goes where other values go.
+    # What `jsonb` can't hold goes where other values go. Of a number it keeps the value, and not
+    # whether it was 1e22 or an integer, nor the sign of zero.
     if isinstance(value, str):
         return storable(value) == value
-    return value is None or isinstance(value, (int, float, bool))
+    if isinstance(value, float):
+        return math.isfinite(value) and "e+" not in (shown := repr(value)) and shown != "-0.0"
+    return value is None or isinstance(value, (int, bool))

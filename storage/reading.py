@@ -19,6 +19,10 @@ class TranscriptError(StorageError):
     has changed or deleted its rows."""
 
 
+class UnreadableCheckpointError(StorageError, ValueError):
+    """A value of a checkpoint, or a pending write, that the serialiser can make nothing of."""
+
+
 def keep_rows(
     thread_id: str,
     cached: CachedThread,
@@ -76,5 +80,13 @@ def _keep(
             "does not match its payload and its parent. `task-agent verify` tells more; restore "
             "the row from a backup."
         )
-    cached.add(digest, Node(parent, serde, payload_type.decode(), payload))
+    try:
+        node = Node(parent, serde, payload_type.decode(), payload)
+    except (ValueError, NotImplementedError) as error:
+        raise TranscriptError(
+            f"message {UUID(bytes=id_)} of thread {thread_id!r} is not what was stored: the "
+            f"serialiser says of its payload, of type {payload_type.decode()!r}: {error}. "
+            "`task-agent verify` tells more; restore the row from a backup."
+        ) from error
+    cached.add(digest, node)
     return digest

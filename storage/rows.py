@@ -13,6 +13,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from .errors import StorageError
+from .refusing import storable_name
 from .transcript import Row, row_id
 
 #: The channel whose messages are stored as rows.
@@ -162,6 +163,7 @@ class ConversationGoneError(StorageError):
 
 async def ensure_conversation(cur: AsyncCursor[DictRow], thread_id: str, subject: str) -> UUID:
     """The conversation of a thread, made if there is none yet, owned by `subject` if it is new."""
+    storable_name("user", subject)
     await cur.execute(INSERT_USER, (uuid4(), subject))
     await cur.execute(INSERT_CONVERSATION, (uuid4(), thread_id, subject))
     await cur.execute(SELECT_CONVERSATION, (thread_id,))

@@ -47,7 +47,7 @@ def leaf_of(value: DictRow) -> bytes | None:
     """The digest that a selected checkpoint holds in the place of its messages."""
     for channel, kind, blob in value["channel_values"] or ():
         if channel == _CHANNEL and kind == _LEAF_TYPE:
-            return bytes(blob)
+            return bytes(blob or b"")
     return None
 
 

@@ -8,7 +8,8 @@ that a checkpoint has to hold.
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeGuard
@@ -23,6 +24,8 @@ ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 #: Key of `ToolMessage.additional_kwargs` under which a tool node may leave the time of the call,
 #: in ISO 8601; the audit record shows it. Where it is missing, the time of the write is shown.
 EXECUTED_AT = "executed_at"
+
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def is_transcript(value: object) -> TypeGuard[list[BaseMessage]]:
@@ -99,15 +102,20 @@ def row_of(
     payload_type: str,
     payload: bytes,
     now: datetime,
+    asked: "CallsAsked | None" = None,
 ) -> Row:
     """The row of the message at `position` of a transcript.
 
     The messages before it are looked at too: a tool's answer doesn't hold the arguments it was
     called with, the assistant's message does.
+
+    Args:
+        asked: what is known of the calls in these messages, kept from one row to the next.
     """
     message = messages[position]
     if isinstance(message, ToolMessage):
-        calls = [_audit_record(message, messages[:position], now)]
+        asked = asked or CallsAsked(messages)
+        calls = [_audit_record(message, asked.before(position, message.tool_call_id), now)]
     elif isinstance(message, AIMessage):
         calls = _calls_asked_for(message)
     else:
@@ -115,25 +123,43 @@ def row_of(
     return Row(
         digest=digest_of(parent, payload),
         parent=parent,
-        role=ROLES.get(message.type) or storable(message.type)[:ROLE_MAX],
-        content=storable(str(message.text)),
-        tool_calls=[_storable_json(call) for call in calls] or None,
+        role=ROLES.get(str(message.type)) or storable(str(message.type))[:ROLE_MAX],
+        content=storable(text_of(message)),
+        tool_calls=[storable_json(call, other=_as_text) for call in calls] or None,
         payload_type=payload_type,
         payload=payload,
+    )
+
+
+def text_of(message: BaseMessage) -> str:
+    """What `message.text` is, also of a message that a node has filled with something else."""
+    content: Any = message.content
+    if isinstance(content, str):
+        return content
+    return "".join(
+        block if isinstance(block, str) else block["text"]
+        for block in _listed(content)
+        if isinstance(block, str)
+        or (
+            isinstance(block, Mapping)
+            and block.get("type") == "text"
+            and isinstance(block.get("text"), str)
+        )
     )
 
 
 def title_of(messages: Iterable[BaseMessage]) -> str | None:
     """A conversation's title: the first line that the user wrote, cut at a word if it is long."""
     for message in messages:
-        if message.type == "human" and (title := cut_title(str(message.text))):
+        if message.type == "human" and (title := cut_title(text_of(message))):
             return title
     return None
 
 
 def cut_title(text: str) -> str | None:
     """A title made of a text; none if there is no word in it."""
-    title = " ".join(storable(text).split())
+    # No title takes more, and a message can be as long as a book.
+    title = " ".join(storable(text).split(maxsplit=TITLE_MAX)[:TITLE_MAX])
     if len(title) <= TITLE_MAX:
         return title or None
     head = title[: TITLE_MAX - 1]
@@ -149,14 +175,68 @@ def storable(text: str) -> str:
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
     if not text.isascii():
-        text = "".join("?" if "\ud800" <= c <= "\udfff" else c for c in text)
+        text = _HALVES.sub("?", text)
     return text
+
+
+def storable_json(value: Any, *, other: Callable[[Any], Any] = lambda value: value) -> Any:
+    """`value` as `jsonb` can hold it: text as in the columns for people, and so is what is no
+    finite number.
+
+    Args:
+        other: makes something of what JSON has no form for.
+    """
+    if isinstance(value, str):
+        return storable(value)
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {storable(str(key)): storable_json(item, other=other) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [storable_json(item, other=other) for item in value]
+    return other(value)
+
+
+class CallsAsked:
+    """The calls that the assistant's messages of a transcript ask for.
+
+    Each message is looked at once, and only as far back as an answer makes necessary.
+    """
+
+    def __init__(self, messages: Sequence[BaseMessage]) -> None:
+        self._messages = messages
+        #: By id, those of the messages looked at, which are in one piece; the last one counts.
+        self._calls: dict[str, dict[str, Any]] = {}
+        self._first = self._end = -1
+
+    def before(self, position: int, call_id: str) -> dict[str, Any]:
+        """The last call of that id before a message; positions are asked for in ascending order."""
+        if self._end < 0:
+            self._first = self._end = position
+        for later in self._messages[self._end : position]:
+            self._calls |= _calls_by_id(later)
+        self._end = position
+        while call_id not in self._calls and self._first > 0:
+            self._first -= 1
+            for earlier_id, call in _calls_by_id(self._messages[self._first]).items():
+                self._calls.setdefault(earlier_id, call)
+        return self._calls.get(call_id, {})
+
+
+def _calls_by_id(message: BaseMessage) -> dict[str, dict[str, Any]]:
+    """Of calls with the same id, the first one."""
+    if not isinstance(message, AIMessage):
+        return {}
+    calls = reversed(_calls_asked_for(message))
+    return {call["id"]: call for call in calls if isinstance(call["id"], str)}
 
 
 def _calls_asked_for(message: AIMessage) -> list[dict[str, Any]]:
     valid = [
         {"id": call.get("id"), "tool": call.get("name"), "arguments": call.get("args")}
-        for call in message.tool_calls
+        for call in _mappings(message.tool_calls)
     ]
     # What the model wrote but nobody could read is part of what was said.
     invalid = [
@@ -166,32 +246,21 @@ def _calls_asked_for(message: AIMessage) -> list[dict[str, Any]]:
             "arguments": call.get("args"),
             "error": call.get("error"),
         }
-        for call in message.invalid_tool_calls
+        for call in _mappings(message.invalid_tool_calls)
     ]
     return valid + invalid
 
 
-def _audit_record(
-    message: ToolMessage, before: Sequence[BaseMessage], now: datetime
-) -> dict[str, Any]:
-    asked = _call_answered_by(message, before)
+def _audit_record(message: ToolMessage, asked: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    more: Any = message.additional_kwargs
     return {
         "id": message.tool_call_id,
         "tool": message.name or asked.get("tool"),
         "arguments": asked.get("arguments"),
         "result": _result(message),
         "status": message.status,
-        "timestamp": message.additional_kwargs.get(EXECUTED_AT) or now.isoformat(),
+        "timestamp": (isinstance(more, Mapping) and more.get(EXECUTED_AT)) or now.isoformat(),
     }
-
-
-def _call_answered_by(message: ToolMessage, before: Sequence[BaseMessage]) -> dict[str, Any]:
-    for earlier in reversed(before):
-        if isinstance(earlier, AIMessage):
-            for call in _calls_asked_for(earlier):
-                if call["id"] == message.tool_call_id:
-                    return call
-    return {}
 
 
 def _result(message: ToolMessage) -> Any:
@@ -199,19 +268,22 @@ def _result(message: ToolMessage) -> Any:
     artifact = message.artifact
     if isinstance(artifact, Mapping) and artifact.get("structured_content") is not None:
         return artifact["structured_content"]
-    return str(message.text)
+    return text_of(message)
 
 
-def _storable_json(value: Any) -> Any:
-    """`value` as `jsonb` can hold it; what JSON has no form for is shown as text."""
-    if isinstance(value, str):
-        return storable(value)
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        return {storable(str(key)): _storable_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_storable_json(item) for item in value]
+# The fields of a message can be anything at all: a node may set them, and no one checks.
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _mappings(value: Any) -> Iterable[Mapping[str, Any]]:
+    return (item for item in _listed(value) if isinstance(item, Mapping))
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, (set, frozenset)):
+        # In an order that is the same in every process.
+        return sorted((storable_json(item, other=_as_text) for item in value), key=str)
     return storable(str(value))
