@@ -5,7 +5,9 @@ Each does what the user's last words say, so that a test decides by an input wha
 
 import asyncio
 import operator
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from langchain_core.language_models import BaseChatModel
@@ -29,6 +31,12 @@ def last_words(state: MessagesState) -> str:
     return str(said[-1].text)
 
 
+def wait_for_file(path: Path) -> None:
+    """Wait until a test has made it."""
+    while not path.exists():
+        time.sleep(0.05)
+
+
 def begin(state: Noted) -> dict[str, Any]:
     """A first step, so that a run which gets no further has left something."""
     words = last_words(state)
@@ -36,10 +44,12 @@ def begin(state: Noted) -> dict[str, Any]:
 
 
 async def work(state: Noted) -> dict[str, Any]:
-    """Wait for ages, ask a person, fail, or just answer."""
+    """Wait for ages or for a file, ask a person, fail, or just answer."""
     words = last_words(state)
     if words.startswith("wait"):
         await asyncio.sleep(AGES)
+    if words.startswith("await "):
+        await asyncio.to_thread(wait_for_file, Path(words.removeprefix("await ")))
     if words.startswith("ask"):
         return {"messages": [AIMessage(f"heard: {interrupt('what now?')}")], "notes": ["heard"]}
     if words.startswith("fail"):
