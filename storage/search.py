@@ -37,7 +37,10 @@ SHORTEST_BEGINNING = 3
 
 #: How many of the newest messages are looked at first; how many of them have to be hits for going
 #: on like that to be quicker than the index of words; and how far it is gone back then.
-NEWEST, DENSE, FURTHEST = 300, 6, 1_000
+NEWEST, DENSE, FURTHEST = 300, 4, 1_600
+
+#: How many are looked at where the index of words would be slow.
+FOR_BEGINNINGS = 1_000
 
 # Before and after a word that was searched for, in a snippet on its way from the server.
 _MARK = re.compile("[\x02\x03]")
@@ -237,8 +240,7 @@ async def _walked(
     """The page, if it can be had by going back from the newest message."""
     any_or_all = "ANY" if query.has_alternatives else "ALL"
     statement = _page(_WALK, further="at" in values, any_or_all=any_or_all)
-    # Beginnings are what the index of words is slow at, so all is done to do without.
-    for count in (FURTHEST,) if query.begins else (NEWEST, FURTHEST):
+    for count in (FOR_BEGINNINGS,) if query.begins else (NEWEST, FURTHEST):
         more = values | {"patterns": query.patterns(), "count": count}
         rows = await _execute(session, statement, more)
         hits = [row for row in rows if row.id is not None]
