@@ -52,6 +52,9 @@ format: $(INSTALLED)
 bench: $(INSTALLED)
 	@$(BIN)/python -m bench
 
+bench-reading: $(INSTALLED)
+	@$(BIN)/python -m bench.reading
+
 # No index is named, and hashes stand in for it: whoever installs takes the files from their own.
 lock:
 	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

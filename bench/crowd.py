@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 from sqlmodel import SQLModel
 
-from bench.turns import SYLLABLES
+from bench.messages import SYLLABLES
 
 #: How many different words there are. The n-th is said an n-th as often as the first.
 WORDS = 40_000

@@ -176,6 +176,21 @@ _PAGE = """
     ORDER BY hits.created_at DESC NULLS LAST, hits.id DESC
 """
 
+# UNION and not UNION ALL: should somebody have bent a chain into a circle, it still ends.
+_ACTIVE = text(
+    """
+    WITH RECURSIVE branch AS (
+        SELECT m.conversation_id, m.id, m.parent_id FROM conversations c
+        JOIN messages m ON m.conversation_id = c.id AND m.id = c.leaf_id
+        WHERE c.id = ANY(:conversations)
+        UNION
+        SELECT m.conversation_id, m.id, m.parent_id FROM branch b
+        JOIN messages m ON m.conversation_id = b.conversation_id AND m.id = b.parent_id
+    )
+    SELECT id FROM branch WHERE id = ANY(:hits)
+    """
+)
+
 
 @cache
 def _page(hits: str, *, further: bool, any_or_all: str = "") -> TextClause:
@@ -194,6 +209,20 @@ def _page(hits: str, *, further: bool, any_or_all: str = "") -> TextClause:
         if f":{name}" in hits
     ]
     return text(_PAGE.format(hits=hits)).bindparams(*limits)
+
+
+async def active_hits(session: AsyncSession, hits: Sequence[Hit]) -> set[UUID]:
+    """The ids of those hits that are on the active branches of their conversations.
+
+    A branch is followed from its leaf to its root, so it takes some microseconds for each message
+    of the conversations that the hits are of.
+    """
+    values = {
+        "conversations": list({hit.conversation_id for hit in hits}),
+        "hits": [hit.id for hit in hits],
+    }
+    with explained():
+        return {id_ for (id_,) in await _execute(session, _ACTIVE, values)}
 
 
 @dataclass(frozen=True, slots=True)
