@@ -1,4 +1,4 @@
-"""`make bench-reading`: pages of conversations and messages, and searches, among a million messages.
+"""`make bench-reading`: pages of conversations and messages, and searches, in a million messages.
 
 What counts is the time in the server, as it tells it itself for each statement that a page takes;
 beside it stands the time until the caller has the page, and the pages of 8 KB that were looked at.
@@ -28,43 +28,32 @@ from storage.settings import DatabaseSettings
 #: Milliseconds in the server that a page may take, in the median.
 BOUND = 5.0
 
-#: Ranks of words in a list that begins with the commonest, which is said in most messages of a model.
+#: Ranks of words in a list that begins with the commonest, which most messages of a model hold.
 COMMON, MIDDLING, RARE = (0, 50), (50, 1_000), (1_000, 40_000)
 
 #: Makes the next reading of a kind: another user, another word.
 Make = Callable[[], Read]
 
 
-def conversations(owner: Callable[[], str], *, page: int = 1) -> Make:
-    """A user's latest 20 conversations, or a later page of them."""
+def conversations(owner: Callable[[], str], after: str | None = None) -> Make:
+    """A page of a user's latest 20 conversations."""
 
     def make() -> Read:
         user = owner()
-
-        async def read(session: AsyncSession) -> object:
-            after = None
-            for _ in range(page):
-                found = await recent_conversations(session, limit=20, user=user, after=after)
-                after = found[-1].cursor if found else None
-            return found
-
-        return read
+        return lambda session: recent_conversations(session, limit=20, user=user, after=after)
 
     return make
 
 
-def messages(thread: Callable[[], str], *, page: int = 1) -> Make:
-    """The last 50 messages of a thread, or those before them."""
+def messages(thread: Callable[[], str], before: str | None = None) -> Make:
+    """A page of the last 50 messages of a thread."""
 
     def make() -> Read:
         name = thread()
 
         async def read(session: AsyncSession) -> object:
-            conversation, before = (await find_conversation(session, name)).id, None
-            for _ in range(page):
-                found = await last_messages(session, conversation, before=before)
-                before = found[0].cursor if found else None
-            return found
+            conversation = await find_conversation(session, name)
+            return await last_messages(session, conversation.id, before=before)
 
         return read
 
@@ -85,8 +74,10 @@ def search(owner: Callable[[], str], words: Callable[[], str]) -> Make:
     return make
 
 
-def readings(users: int, conversations_: int) -> Iterator[tuple[str, Make]]:
-    """Everything that is measured."""
+def readings(
+    users: int, conversations_: int, cursors: tuple[str, str]
+) -> Iterator[tuple[str, Make]]:
+    """Everything that is measured; the cursors are those of the pages before the eleventh."""
     chance = random.Random(4)
     said = vocabulary()
 
@@ -103,10 +94,10 @@ def readings(users: int, conversations_: int) -> Iterator[tuple[str, Make]]:
     owners = (("anybody", anybody), ("user 1", lambda: "user 1"))
     for name, owner in owners:
         yield f"20 conversations, {name}", conversations(owner)
-    yield "the same, pages 1 to 5, user 1", conversations(lambda: "user 1", page=5)
+    yield "the eleventh page of them", conversations(lambda: "user 1", cursors[0])
     yield "last 50 messages, any thread", messages(any_thread)
     yield "last 50 messages, longest thread", messages(lambda: "thread 1")
-    yield "the same, pages 1 to 5", messages(lambda: "thread 1", page=5)
+    yield "the eleventh page of them", messages(lambda: "thread 1", cursors[1])
     for name, owner in owners:
         # A full stop after a word says that it is all of the word.
         yield f"search: common word, {name}", search(owner, lambda: f"{word(COMMON)}.")
@@ -122,6 +113,13 @@ def readings(users: int, conversations_: int) -> Iterator[tuple[str, Make]]:
             search(owner, lambda: f'"{word(COMMON)} {word(COMMON)}"'),
         )
         yield f"search: no such word, {name}", search(owner, lambda: "nobodysaysthis")
+
+
+async def eleventh(session: AsyncSession) -> tuple[str, str]:
+    """Cursors of the ten pages before the eleventh: of `user 1`, and of the longest thread."""
+    conversation = await find_conversation(session, "thread 1")
+    after = (await recent_conversations(session, limit=200, user="user 1"))[-1].cursor
+    return after, (await last_messages(session, conversation.id, limit=500))[0].cursor
 
 
 async def measure(database: Database, make: Make, times: int) -> tuple[list[float], ...]:
@@ -144,7 +142,9 @@ async def run(url: str, users: int, conversations_: int, times: int) -> Table:
     for column in ("", "server p50", "p95", "caller p50", "p95", "8 KB pages p50", ""):
         table.add_column(column, justify="right" if column else "left")
     async with connect(url, DatabaseSettings(database_url=None)) as database:
-        for name, make in readings(users, conversations_):
+        async with database.session() as session:
+            cursors = await eleventh(session)
+        for name, make in readings(users, conversations_, cursors):
             measured = await measure(database, make, times)
             cells = []
             for values in measured:

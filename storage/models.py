@@ -31,14 +31,20 @@ from .limits import ROLE_MAX, TITLE_MAX
 #: in words, and what a tool returns is data.
 SEARCHED = "role = ANY (ARRAY['user', 'assistant']) AND content <> ''"
 
-#: What is searched of a message: its words, in lower case and whatever the language, and a mark of
-#: its owner, without which the index would have to be asked for everybody's. The mark begins with a
-#: blank, which no word holds, so nobody can type it. Half an id is enough of a mark, as a search
-#: also asks for the owner itself. Postgres makes at most 1 MB of words of a text, and refuses the
-#: row beyond that: 100,000 characters are safe in any script. Brackets and casts are where
-#: `psql` shows them, so that Alembic knows the expression again.
+#: The words of a message: in lower case, and whatever the language. Postgres makes at most 1 MB of
+#: words of a text, and refuses the row beyond that; 100,000 characters are safe in any script.
 SEARCH_WORDS = "to_tsvector('simple', left(content, 100000))"
-SEARCH_VECTOR = f"({SEARCH_WORDS} || array_to_tsvector(ARRAY[' ' || right(user_id::text, 12)]))"
+
+#: What the index of words holds of a message: them, and two marks, one of its owner and one of its
+#: owner and week, without which it would have to be asked for everybody's messages, or for all of
+#: somebody's. A mark begins with a blank, which no word does, so nobody can type one. Half an id is
+#: enough, as a search asks the rows for the owner, too. Brackets and casts are where psql shows
+#: them, so that Alembic knows the expression again.
+SEARCH_VECTOR = (
+    f"({SEARCH_WORDS} || array_to_tsvector(ARRAY[' ' || right(user_id::text, 12),"
+    " ((' ' || right(user_id::text, 12)) || ' ')"
+    " || floor(EXTRACT(epoch FROM (created_at AT TIME ZONE 'UTC')) / 604800)::text]))"
+)
 
 
 def timestamp_column() -> Any:

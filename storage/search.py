@@ -1,9 +1,9 @@
 """Full-text search in one user's messages, the newest hits first.
 
 A common word is soon found among the newest messages, while an index of words would list every one
-of its hits only to sort them; a rare word is just what such an index is for. So a search goes back
-from the newest message, along `ix_messages_user_id`, as long as that promises to fill the page, and
-otherwise asks `ix_messages_search`.
+of its hits only to sort them; a rare word is just what such an index is for. So a search first goes
+back from the newest message, along `ix_messages_user_id`. If that doesn't fill the page, it asks
+`ix_messages_search`: for hits of the latest two weeks if there has been one already, then for all.
 
 Words are compared in lower case, as Postgres's configuration `simple` takes them: in any language,
 without stemming and stop words. What people and models said is searched, on all branches; what
@@ -13,19 +13,18 @@ tools returned is not, nor what follows a message's 100,000th character.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cache
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, Row, TextClause, bindparam, text
+from sqlalchemy import Row, TextClause
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from .conversations import explained
 from .cursors import cursor, place
 from .errors import StorageError
-from .models import SEARCH_VECTOR, SEARCH_WORDS, SEARCHED
+from .search_sql import ACTIVE, LOOK_UP, PARSE, WALK, page
 from .transcript import storable
 
 #: Characters of a search.
@@ -35,11 +34,10 @@ LONGEST = 1_000
 #: Chinese character. What begins with less, in an index of everybody's words, is too much to list.
 SHORTEST_BEGINNING = 3
 
-#: How many of the newest messages are looked at first; how many of them have to be hits for going
-#: on like that to be quicker than the index of words; and how far it is gone back then.
-NEWEST, DENSE, FURTHEST = 300, 4, 1_600
+#: How many of the newest messages are looked at first.
+NEWEST = 300
 
-#: How many are looked at where the index of words would be slow.
+#: The same where the index of words is slow, as it is with beginnings of words.
 FOR_BEGINNINGS = 1_000
 
 # Before and after a word that was searched for, in a snippet on its way from the server.
@@ -99,116 +97,17 @@ async def search_messages(
             f"the search is {len(words):,} characters long, and {LONGEST:,} is the most. "
             "Search for fewer words."
         )
-    values: dict[str, Any] = {"limit": limit}
+    typed = _NO_NEGATION.sub(" ", storable(words))
+    values: dict[str, Any] = {"limit": limit, "user": storable(user), "words": typed}
     if before is not None:
         values["at"], values["id"] = place("hit", before)
     with explained():
-        asked = {"user": storable(user), "words": storable(words)}
-        user_id, parsed, positive = (await _execute(session, _PARSE, asked))[0]
-        query = _Query.of(parsed, positive, asked["words"])
-        if user_id is None or not query.wanted:
+        user_id, newest, parsed, positive = (await _execute(session, PARSE, values))[0]
+        query = _Query.of(parsed, positive, typed)
+        if newest is None or not query.wanted:
             return []
         values |= {"user_id": user_id, "words": query.text}
-        found = await _walked(session, query, values)
-        if found is None:
-            values["query"] = f"{_owner(user_id)} & ({query.text})"
-            found = await _execute(session, _page(_LOOK_UP, further=before is not None), values)
-    return [_hit(row) for row in found]
-
-
-# Who asks and what for. `querytree` leaves of a query what has to occur.
-_PARSE = text(
-    """
-    SELECT (SELECT id FROM users WHERE subject = :user), query::text, querytree(query)
-    FROM websearch_to_tsquery('simple', :words) AS query
-    """
-)
-
-# The hits among the user's newest messages, and one row more, without an id, if there are messages
-# beyond those. That there is no such row as long as the page is filled is what LIMIT sees to: it
-# never comes to look for it.
-_WALK = """
-    (
-        SELECT id, created_at FROM (
-            SELECT id, created_at, content FROM messages
-            WHERE {searched} AND user_id = :user_id {before}
-            ORDER BY created_at DESC, id DESC LIMIT :count
-        ) AS newest
-        WHERE left(content, 100000) ILIKE {any_or_all} (CAST(:patterns AS text[]))
-        AND {words} @@ CAST(:words AS tsquery)
-        ORDER BY created_at DESC, id DESC LIMIT :limit
-    )
-    UNION ALL
-    (
-        SELECT NULL, NULL FROM messages
-        WHERE {searched} AND user_id = :user_id {before}
-        ORDER BY created_at DESC, id DESC OFFSET :count LIMIT 1
-    )
-    LIMIT :limit
-"""
-
-# The owner is asked for outside of what reads the index of words, so that Postgres has no other way
-# to read: with an owner unknown when it plans a prepared statement, it would take them for somebody
-# who has said little, and go through all they said.
-_LOOK_UP = """
-    SELECT id, created_at FROM (
-        SELECT id, created_at, user_id FROM messages
-        WHERE {searched} AND {vector} @@ CAST(:query AS tsquery) OFFSET 0
-    ) AS found
-    WHERE user_id = :user_id {before}
-    ORDER BY created_at DESC, id DESC LIMIT :limit
-"""
-
-# All of a page is read at one instant: a message deleted in between would make it look like the
-# last. A snippet comes from the beginning of a very long text, which takes time to go through.
-_PAGE = """
-    WITH hits AS MATERIALIZED ({hits})
-    SELECT hits.id, m.conversation_id, c.thread_id, c.title, m.role, hits.created_at,
-           ts_headline(
-               'simple',
-               translate(left(m.content, 10000), E'\\x02\\x03\\n\\r\\t', '     '),
-               CAST(:words AS tsquery),
-               E'MinWords=12, MaxWords=24, StartSel=\\x02, StopSel=\\x03'
-           )
-    FROM hits
-    LEFT JOIN messages m ON m.id = hits.id
-    LEFT JOIN conversations c ON c.id = m.conversation_id
-    ORDER BY hits.created_at DESC NULLS LAST, hits.id DESC
-"""
-
-# UNION and not UNION ALL: should somebody have bent a chain into a circle, it still ends.
-_ACTIVE = text(
-    """
-    WITH RECURSIVE branch AS (
-        SELECT m.conversation_id, m.id, m.parent_id FROM conversations c
-        JOIN messages m ON m.conversation_id = c.id AND m.id = c.leaf_id
-        WHERE c.id = ANY(:conversations)
-        UNION
-        SELECT m.conversation_id, m.id, m.parent_id FROM branch b
-        JOIN messages m ON m.conversation_id = b.conversation_id AND m.id = b.parent_id
-    )
-    SELECT id FROM branch WHERE id = ANY(:hits)
-    """
-)
-
-
-@cache
-def _page(hits: str, *, further: bool, any_or_all: str = "") -> TextClause:
-    """The statement that reads a page; `further` if it isn't the first."""
-    hits = hits.format(
-        searched=SEARCHED,
-        words=SEARCH_WORDS,
-        vector=SEARCH_VECTOR,
-        any_or_all=any_or_all,
-        before="AND (created_at, id) < (:at, :id)" if further else "",
-    )
-    # Of a limit that is a parameter Postgres expects a tenth of everything.
-    limits = [
-        bindparam(name, type_=Integer, literal_execute=True)
-        for name in ("limit", "count")
-        if f":{name}" in hits
-    ]
-    return text(_PAGE.format(hits=hits)).bindparams(*limits)
+        return [_hit(row) for row in await _search(session, query, values, newest)]
 
 
 async def active_hits(session: AsyncSession, hits: Sequence[Hit]) -> set[UUID]:
@@ -222,7 +121,7 @@ async def active_hits(session: AsyncSession, hits: Sequence[Hit]) -> set[UUID]:
         "hits": [hit.id for hit in hits],
     }
     with explained():
-        return {id_ for (id_,) in await _execute(session, _ACTIVE, values)}
+        return {id_ for (id_,) in await _execute(session, ACTIVE, values)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,30 +158,40 @@ class _Query:
         return ["%" + re.sub(r"([\\%_])", r"\\\1", lexeme) + "%" for lexeme in self.wanted]
 
 
+#: Dashes with no word or phrase after them. Postgres takes each for a negation of the next one, and
+#: refuses a query with 32 of them.
+_NO_NEGATION = re.compile(r"-(?![\w\"])")
+
 #: How Postgres writes a word in the text of a `tsquery`.
 _LEXEME = re.compile(r"'((?:[^'\\]|''|\\\\)*)'")
 
 
-async def _walked(
-    session: AsyncSession, query: _Query, values: dict[str, Any]
-) -> Sequence[Row[Any]] | None:
-    """The page, if it can be had by going back from the newest message."""
-    any_or_all = "ANY" if query.has_alternatives else "ALL"
-    statement = _page(_WALK, further="at" in values, any_or_all=any_or_all)
-    for count in (FOR_BEGINNINGS,) if query.begins else (NEWEST, FURTHEST):
-        more = values | {"patterns": query.patterns(), "count": count}
-        rows = await _execute(session, statement, more)
-        hits = [row for row in rows if row.id is not None]
-        if len(hits) == values["limit"] or len(hits) == len(rows):
-            return hits
-        if len(hits) < DENSE:
+async def _search(
+    session: AsyncSession, query: _Query, values: dict[str, Any], newest: datetime
+) -> Sequence[Row[Any]]:
+    """The rows of a page; the user's newest message is from then."""
+    limit, until = values["limit"], values.get("at", newest)
+    walk = page(
+        WALK,
+        further="at" in values,
+        any_or_all="ANY" if query.has_alternatives else "ALL",
+    )
+    count = FOR_BEGINNINGS if query.begins else NEWEST
+    rows = await _execute(session, walk, values | {"patterns": query.patterns(), "count": count})
+    hits = [row for row in rows if row.id is not None]
+    if len(hits) == limit or len(hits) == len(rows):
+        return hits
+    owner = f" {str(values['user_id'])[-12:]}"
+    week = (until - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(weeks=1)
+    marks = [f"'{owner}'"]
+    if hits:
+        marks.insert(0, f"('{owner} {week}' | '{owner} {week - 1}')")
+    look_up = page(LOOK_UP, further="at" in values)
+    for mark in marks:
+        rows = await _execute(session, look_up, values | {"query": f"{mark} & ({query.text})"})
+        if len(rows) == limit:
             break
-    return None
-
-
-def _owner(user_id: UUID) -> str:
-    """The mark of a user's messages in the index of words; see `SEARCH_VECTOR`."""
-    return f"' {str(user_id)[-12:]}'"
+    return rows
 
 
 def _hit(row: Row[Any]) -> Hit:

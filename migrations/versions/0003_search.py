@@ -15,7 +15,9 @@ depends_on = None
 SEARCHED = "role = ANY (ARRAY['user', 'assistant']) AND content <> ''"
 VECTOR = (
     "(to_tsvector('simple', left(content, 100000))"
-    " || array_to_tsvector(ARRAY[' ' || right(user_id::text, 12)]))"
+    " || array_to_tsvector(ARRAY[' ' || right(user_id::text, 12),"
+    " ((' ' || right(user_id::text, 12)) || ' ')"
+    " || floor(EXTRACT(epoch FROM (created_at AT TIME ZONE 'UTC')) / 604800)::text]))"
 )
 
 
