@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install dev test test-all check format bench wheel lock clean
+.PHONY: install dev test test-all check format bench bench-reading wheel lock clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -16,6 +16,7 @@ help:
 	@echo "make test-all  run the tests, the long ones too"
 	@echo "make check     format, lint, types, import contracts, migrations against models"
 	@echo "make bench     measure the transcript tree against the plain saver"
+	@echo "make bench-reading  measure reading and searching a million messages"
 	@echo "make wheel     build the checkpointer by itself, for other LangGraph apps, into dist/"
 	@echo "make install   make $(VENV) and install what is pinned in requirements.lock"
 	@echo "make format    format the code"
@@ -55,6 +56,9 @@ bench: $(INSTALLED)
 
 wheel: $(INSTALLED)
 	@cd wheels/langgraph-transcript && $(CURDIR)/$(BIN)/python -m hatchling build -t wheel -d $(CURDIR)/dist
+
+bench-reading: $(INSTALLED)
+	@$(BIN)/python -m bench.reading
 
 # No index is named, and hashes stand in for it: whoever installs takes the files from their own.
 lock:

@@ -6,11 +6,9 @@ import asyncio
 import io
 import os
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from dotenv import load_dotenv
@@ -23,17 +21,10 @@ from server.failures import Commands, first_problem
 from server.terminal import console, printable, show, this_command
 from storage.errors import StorageError
 
-if TYPE_CHECKING:
-    from sqlmodel.ext.asyncio.session import AsyncSession
-
-    from storage.conversations import Entry
-
 PROJECT = Path(__file__).resolve().parent
 
 #: Names another file than `.env` in the checkout; empty for none.
 ENV_FILE = "TASK_AGENT_ENV_FILE"
-
-T = TypeVar("T")
 
 
 class TaskAgent(Commands):
@@ -301,22 +292,18 @@ def chat(
 def conversations(
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
     user: Annotated[str | None, typer.Option(help="Only those of this user.")] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="Those that follow on a page.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List the conversations in the database, the one changed last first.
 
     Rows counts a conversation's messages on all its branches, those that were left too.
     """
-    from server.views import conversations_table, to_json
-    from storage.conversations import recent_conversations
+    from server.maintenance.reading import conversations
 
-    found = _read(lambda session: recent_conversations(session, limit=limit, user=user))
-    if as_json:
-        typer.echo(to_json([asdict(summary) for summary in found]))
-    elif found:
-        show(conversations_table(found))
-    else:
-        console().print("There are no conversations yet; `task-agent chat` begins one.")
+    conversations(limit=limit, user=user, after=after, as_json=as_json)
 
 
 @app.command()
@@ -327,21 +314,42 @@ def messages(
     whole_tree: Annotated[
         bool, typer.Option("--all", help="With the branches that were left.")
     ] = False,
+    last: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only so many, the last.")
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="Those that come before a page.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show a conversation's messages as they are stored."""
-    from server.views import messages_table, to_json
-    from storage.conversations import active_messages, all_messages, find_conversation
+    from server.maintenance.reading import messages
 
-    async def read(session: "AsyncSession") -> "list[tuple[Entry, int]]":
-        found = await find_conversation(session, conversation)
-        return await (all_messages if whole_tree else active_messages)(session, found.id)
+    if whole_tree and (last or before):
+        raise typer.BadParameter("a page is of one branch: leave out --all, or --last and --before")
+    messages(conversation, whole_tree=whole_tree, last=last, before=before, as_json=as_json)
 
-    found = _read(read)
-    if as_json:
-        typer.echo(to_json([asdict(entry) | {"depth": depth} for entry, depth in found]))
-    else:
-        show(messages_table(found))
+
+@app.command()
+def search(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            help='All of which a message has to hold; `"in quotes"` in this order, `or` for one'
+            " of two, `-word` for one that must not occur. The last may be a beginning."
+        ),
+    ],
+    user: Annotated[str, typer.Option(help="In whose conversations.")] = "local",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    before: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="Those that follow on a page.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Search in what a user and the agent said, the newest first."""
+    from server.maintenance.reading import search
+
+    search(" ".join(words), user=user, limit=limit, before=before, as_json=as_json)
 
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and change nothing.")]
@@ -461,23 +469,6 @@ def run(
     if differences:
         raise ReplayError(f"{file} came out differently in {len(differences)} places.")
     console().print(f"{file} came out the same, message for message and row for row.")
-
-
-def _read(query: "Callable[[AsyncSession], Awaitable[T]]") -> T:
-    """The answer of a query on the configured database."""
-    from psycopg import Error as DriverError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from storage.database import open_database
-
-    async def answer() -> T:
-        async with open_database() as database, database.session() as session:
-            return await query(session)
-
-    try:
-        return asyncio.run(answer())
-    except (SQLAlchemyError, DriverError) as error:
-        raise StorageError(f"the database did not answer: {error}. Try again.") from error
 
 
 def main() -> None:

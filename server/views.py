@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.engine import URL
 
-from storage.conversations import Entry, Summary
+from storage.conversations import MOST_COUNTED, Entry, Summary
 from storage.embedded import default_home
 from storage.embedded.binaries import MAJOR, PACKAGE
 from storage.schema import SchemaReport
+from storage.search import Hit
 from storage.settings import DatabaseSettings, parse_url, shown
 
 from .terminal import call_line, printable, short
@@ -36,7 +37,7 @@ def conversations_table(summaries: Iterable[Summary]) -> Table:
             _text(summary.thread_id),
             _text(summary.title or "–"),
             _text(summary.user),
-            str(summary.messages),
+            f"{summary.messages}{'+' * (summary.messages == MOST_COUNTED)}",
             _local(summary.updated_at),
         )
     return table
@@ -52,6 +53,23 @@ def messages_table(entries: Iterable[tuple[Entry, int]]) -> Table:
             _text("┆ " * depth + entry.role),
             words,
             style="dim" if depth else STYLES.get(entry.role, ""),
+        )
+    return table
+
+
+def hits_table(hits: Iterable[Hit], active: Collection[UUID]) -> Table:
+    """Messages that a search found, with the words that were searched for set off."""
+    table = _table("Time", "Thread", "Role", "Message")
+    for hit in hits:
+        words = _text(hit.snippet)
+        for begin, end in hit.matches:
+            words.stylize("bold", begin, end)
+        table.add_row(
+            _local(hit.created_at),
+            _text(hit.thread_id),
+            _text(hit.role if hit.id in active else f"┆ {hit.role}"),
+            words,
+            style="" if hit.id in active else "dim",
         )
     return table
 

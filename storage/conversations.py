@@ -12,13 +12,30 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.errors import UndefinedColumn, UndefinedTable
-from sqlalchemy import CTE, ColumnElement, Row, Select, func, literal, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Row,
+    Select,
+    Uuid,
+    bindparam,
+    func,
+    literal,
+    select,
+    tuple_,
+)
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from .cursors import InvalidCursorError, cursor, place
 from .errors import StorageError
 from .models import Conversation, Message, User
+from .transcript import storable
+
+#: A list of conversations tells their sizes up to this one: to count on would take longer than to
+#: read the list.
+MOST_COUNTED = 1_000
 
 
 class ConversationNotFoundError(StorageError):
@@ -39,10 +56,16 @@ class Summary:
     title: str | None
     #: The subject of the user whose it is.
     user: str
-    #: How many messages it has, on all its branches.
+    #: How many messages it has, on all its branches; `MOST_COUNTED` stands for any number from
+    #: there on.
     messages: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def cursor(self) -> str:
+        """What to ask for the conversations after this one with."""
+        return cursor("conversation", self.updated_at, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +85,43 @@ class Entry:
     #: Whether it is on the path from the conversation's leaf to the root.
     active: bool
 
+    @property
+    def cursor(self) -> str:
+        """What to ask for the messages before this one with."""
+        return cursor("message", self.created_at, self.id)
+
 
 async def recent_conversations(
-    session: AsyncSession, *, limit: int, user: str | None = None
+    session: AsyncSession, *, limit: int, user: str | None = None, after: str | None = None
 ) -> list[Summary]:
     """The conversations changed last, the latest first; of one user when a subject is given.
 
+    Args:
+        session: Only read from.
+        limit: How many; fewer mean that there are no more.
+        user: The subject of the user whose they are.
+        after: The cursor of the last conversation of the page before.
+
     Raises:
+        InvalidCursorError: `after` is the cursor of no conversation.
         TablesMissingError: the database has not been migrated.
     """
-    query = _summaries().order_by(col(Conversation.updated_at).desc(), col(Conversation.id))
+    order = (col(Conversation.updated_at), col(Conversation.id))
+    query = _summaries().order_by(*(column.desc() for column in order)).limit(limit)
     if user is not None:
-        query = query.where(col(User.subject) == user)
-    with _explained():
-        return [Summary(*row) for row in await _rows(session, query.limit(limit))]
+        owner = select(col(User.id)).where(col(User.subject) == storable(user))
+        with explained():
+            found = await _rows(session, owner)
+        if not found:
+            return []
+        # As a constant: of a user whom it doesn't know Postgres thinks that to sort all that is
+        # theirs is quicker than to read it in order.
+        id_ = bindparam("owner", found[0][0], Uuid, literal_execute=True)
+        query = query.where(col(Conversation.user_id) == id_)
+    if after is not None:
+        query = query.where(tuple_(*order) < place("conversation", after))
+    with explained():
+        return [Summary(*row) for row in await _rows(session, query)]
 
 
 async def find_conversation(session: AsyncSession, name: str) -> Summary:
@@ -92,7 +138,7 @@ async def find_conversation(session: AsyncSession, name: str) -> Summary:
     if (id_ := _uuid(name)) is not None:
         matches.append(col(Conversation.id) == id_)
     for match in matches:
-        with _explained():
+        with explained():
             for row in await _rows(session, _summaries().where(match)):
                 return Summary(*row)
     raise ConversationNotFoundError(
@@ -108,6 +154,58 @@ async def active_messages(session: AsyncSession, conversation_id: UUID) -> list[
     path = _active_path(conversation_id)
     query = select(*_COLUMNS, literal(True)).join(path, col(Message.id) == path.c.id)
     return list(tree(Entry(*row) for row in await _rows(session, query)))
+
+
+async def last_messages(
+    session: AsyncSession, conversation_id: UUID, *, limit: int = 50, before: str | None = None
+) -> list[Entry]:
+    """The end of the active transcript, oldest message first, or what comes before a message of it.
+
+    Each message is found by the one after it, so it costs what is read, however long the
+    conversation is. Pages fit together also when another branch has become the active one
+    meanwhile: what comes before a message is always the same.
+
+    Args:
+        session: Only read from.
+        conversation_id: A conversation that there is.
+        limit: How many messages; fewer mean that the first one is among them.
+        before: The cursor of the first message of the page read before.
+
+    Raises:
+        InvalidCursorError: `before` is the cursor of no message of this conversation.
+        TablesMissingError: the database has not been migrated.
+    """
+    mine = col(Message.conversation_id) == conversation_id
+    if before is None:
+        last = select(col(Conversation.leaf_id)).where(col(Conversation.id) == conversation_id)
+    else:
+        _, shown = place("message", before)
+        last = select(col(Message.parent_id)).where(mine, col(Message.id) == shown)
+    with explained():
+        found = [id_ for (id_,) in await _rows(session, last)]
+        if not found and before is not None:
+            raise InvalidCursorError(
+                f"{before!r} is the cursor of no message of conversation {conversation_id}. "
+                "Give one of its own, or none to begin with its last message."
+            )
+        if found in ([], [None]):
+            return []
+        path = (
+            select(col(Message.id), col(Message.parent_id), literal(1).label("place"))
+            .where(mine, col(Message.id) == found[0])
+            .cte("path", recursive=True)
+        )
+        path = path.union_all(
+            select(col(Message.id), col(Message.parent_id), path.c.place + 1)
+            .join(path, col(Message.id) == path.c.parent_id)
+            .where(mine, path.c.place < limit)
+        )
+        query = (
+            select(*_COLUMNS, literal(True))
+            .join(path, col(Message.id) == path.c.id)
+            .order_by(path.c.place.desc())
+        )
+        return [Entry(*row) for row in await _rows(session, query)]
 
 
 async def all_messages(session: AsyncSession, conversation_id: UUID) -> list[tuple[Entry, int]]:
@@ -179,12 +277,14 @@ def _active_path(conversation_id: UUID) -> CTE:
 
 
 def _summaries() -> Select[Any]:
-    count = (
-        select(func.count())
+    counted = (
+        select(literal(1))
         .where(col(Message.conversation_id) == col(Conversation.id))
+        .limit(MOST_COUNTED)
         .correlate(Conversation)
-        .scalar_subquery()
+        .subquery()
     )
+    count = select(func.count()).select_from(counted).scalar_subquery()
     return select(
         col(Conversation.id),
         col(Conversation.thread_id),
@@ -204,7 +304,8 @@ def _uuid(text: str) -> UUID | None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
+    """Tell that a table is missing as what it is."""
     try:
         yield
     except ProgrammingError as error:

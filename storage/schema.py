@@ -124,7 +124,8 @@ def _canonical(definition: str) -> str:
     # Postgres stores an expression as a tree and prints it with every cast and bracket that the
     # tree implies: `length(btrim(title)) > 0` comes back as `(length(btrim((title)::text)) > 0)`.
     words = re.sub(r"[()\"]", " ", _CAST.sub("", definition))
-    return re.sub(r"\s*,\s*", ", ", " ".join(words.split()))
+    words = re.sub(r"\s*,\s*", ", ", " ".join(words.split()))
+    return words.replace("[ ", "[").replace(" ]", "]")
 
 
 # What the models say

@@ -140,6 +140,87 @@ def test_messages_as_json_hold_the_chain() -> None:
     assert all(len(bytes.fromhex(row["digest"])) == 32 for row in told)
 
 
+@pytest.mark.usefixtures("conversation")
+def test_the_last_messages_come_with_the_way_to_those_before() -> None:
+    last = task_agent("messages", "thread-1", "--last", "1")
+    assert last.code == 0
+    assert "Second answer" in last.out
+    assert "add_task" not in last.out
+    (more,) = [line for line in last.err.splitlines() if "More:" in line]
+    before = more.split("--before ")[1].split()[0]
+    earlier = task_agent("messages", "thread-1", "--before", before, "--json")
+    told = json.loads(earlier.out)
+    assert [row["role"] for row in told] == ["user", "assistant", "tool"]
+    assert earlier.err == ""
+    assert (
+        json.loads(task_agent("messages", "thread-1", "--before", told[0]["cursor"], "--json").out)
+        == []
+    )
+
+
+@pytest.mark.usefixtures("conversation")
+def test_conversations_come_with_the_way_to_those_after() -> None:
+    first = task_agent("conversations", "--user", "ann", "--limit", "1")
+    assert "thread-1" in first.out
+    after = first.err.split("--after ")[1].split()[0]
+    second = task_agent("conversations", "--user", "ann", "--after", after)
+    assert second.code == 0
+    assert "no more" in second.out
+
+
+@pytest.mark.usefixtures("conversation")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("conversations", "--after", "x"),
+        ("messages", "thread-1", "--before", "x"),
+        ("search", "milk", "--user", "ann", "--before", "x"),
+    ],
+)
+def test_a_wrong_cursor_is_an_error_in_a_line(arguments: tuple[str, ...]) -> None:
+    result = task_agent(*arguments)
+    assert result.code == 1
+    assert "'x' is no cursor" in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.usefixtures("conversation")
+def test_a_page_of_the_whole_tree_is_refused() -> None:
+    assert task_agent("messages", "thread-1", "--all", "--last", "1").code == 2
+
+
+@pytest.mark.usefixtures("conversation")
+def test_search_shows_messages_with_the_words_and_marks_branches_that_were_left() -> None:
+    result = task_agent("search", "answer", "--user", "ann")
+    assert result.code == 0
+    newest, left = result.out.splitlines()[2:]
+    assert newest.split()[2:] == ["thread-1", "assistant", "Second", "answer"]
+    assert left.split()[2:] == ["thread-1", "┆", "assistant", "First", "answer"]
+    assert "Buy [bold]milk[/] :smile:\ufffd[2J" in task_agent("search", "milk", "--user", "ann").out
+
+
+@pytest.mark.usefixtures("conversation")
+def test_search_as_json_holds_every_field_and_the_way_to_the_next_page() -> None:
+    (newest,) = json.loads(
+        task_agent("search", "answer", "--user", "ann", "--limit", "1", "--json").out
+    )
+    assert newest["snippet"] == "Second answer"
+    assert newest["matches"] == [[7, 13]]
+    assert newest["active"] is True
+    (left,) = json.loads(
+        task_agent("search", "answer", "--user", "ann", "--before", newest["cursor"], "--json").out
+    )
+    assert (left["snippet"], left["active"]) == ("First answer", False)
+
+
+@pytest.mark.usefixtures("conversation")
+def test_search_finds_nothing_of_somebody_elses() -> None:
+    for arguments in (("answer",), ("answer", "--user", "bob"), ("add_task", "--user", "ann")):
+        result = task_agent("search", *arguments)
+        assert result.code == 0
+        assert result.out == "Nothing found.\n"
+
+
 @pytest.mark.usefixtures("_database")
 @pytest.mark.parametrize("name", ["nothing", "a\x00b", "00000000-0000-0000-0000-000000000000"])
 def test_messages_of_nothing_is_an_error_in_a_line(name: str) -> None:

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from storage import conversations
 from storage.conversations import (
     ConversationNotFoundError,
     Entry,
@@ -12,9 +13,11 @@ from storage.conversations import (
     active_messages,
     all_messages,
     find_conversation,
+    last_messages,
     recent_conversations,
     tree,
 )
+from storage.cursors import InvalidCursorError, cursor, place
 from storage.database import Database, connect
 from storage.models import Conversation, Message, User
 
@@ -146,6 +149,118 @@ async def test_conversations_come_in_the_order_of_their_last_change(database: Da
     ]
     assert [summary.thread_id for summary in of_bob] == ["second"]
     assert latest == summaries[:1]
+
+
+async def test_pages_of_conversations_fit_together(database: Database) -> None:
+    for number in range(7):
+        await tell(database, thread=str(number), subject=f"user {number}")
+    async with database.pool.connection() as connection:
+        # All but two at the same instant, and all of the same user's.
+        await connection.execute(
+            "UPDATE conversations SET user_id = (SELECT user_id FROM conversations"
+            " WHERE thread_id = '0'), updated_at = '2026-01-01' WHERE thread_id < '5'"
+        )
+    for user in (None, "user 0"):
+        threads: list[str] = []
+        after = None
+        async with database.session() as session:
+            whole = await recent_conversations(session, limit=10, user=user)
+            while page := await recent_conversations(session, limit=2, user=user, after=after):
+                threads += [summary.thread_id for summary in page]
+                after = page[-1].cursor
+        assert threads == [summary.thread_id for summary in whole]
+        assert len(threads) == (5 if user else 7)
+
+
+async def test_a_user_whom_nobody_knows_has_no_conversations(database: Database) -> None:
+    await tell(database, thread="t")
+    async with database.session() as session:
+        for user in ("bob", "", "local\x00", "\udc80"):
+            assert await recent_conversations(session, limit=1, user=user) == []
+
+
+async def test_a_list_counts_messages_up_to_a_number(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation_id = await tell(database, thread="t")
+    for number in range(4):
+        await say(database, conversation_id, str(number), None, leaf=False)
+    for most, counted in ((3, 3), (5, 4)):
+        monkeypatch.setattr(conversations, "MOST_COUNTED", most)
+        async with database.session() as session:
+            (summary,) = await recent_conversations(session, limit=1)
+        assert summary.messages == counted
+
+
+async def chain(database: Database, length: int) -> tuple[UUID, list[UUID]]:
+    """A conversation of so many messages, and their ids."""
+    conversation_id = await tell(database, thread="t")
+    ids: list[UUID] = []
+    for number in range(length):
+        parent = ids[-1] if ids else None
+        ids.append(await say(database, conversation_id, str(number), parent, leaf=True))
+    return conversation_id, ids
+
+
+async def test_the_last_messages_are_read_a_page_at_a_time(database: Database) -> None:
+    conversation_id, ids = await chain(database, 7)
+    async with database.session() as session:
+        read: list[UUID] = []
+        before = None
+        while page := await last_messages(session, conversation_id, limit=3, before=before):
+            read = [entry.id for entry in page] + read
+            before = page[0].cursor
+        assert read == ids
+        assert [entry.id for entry in await last_messages(session, conversation_id)] == ids
+
+
+async def test_a_page_goes_on_with_its_branch_when_another_is_active(database: Database) -> None:
+    conversation_id, ids = await chain(database, 4)
+    async with database.session() as session:
+        page = await last_messages(session, conversation_id, limit=1)
+    await say(database, conversation_id, "instead", ids[0], leaf=True)
+    async with database.session() as session:
+        further = await last_messages(session, conversation_id, before=page[0].cursor)
+        anew = await last_messages(session, conversation_id)
+    assert [entry.content for entry in further] == ["0", "1", "2"]
+    assert [entry.content for entry in anew] == ["0", "instead"]
+
+
+async def test_an_empty_conversation_has_no_last_messages(database: Database) -> None:
+    conversation_id = await tell(database, thread="t")
+    async with database.session() as session:
+        assert await last_messages(session, conversation_id) == []
+        assert await last_messages(session, uuid4()) == []
+
+
+async def test_a_cursor_of_another_conversation_shows_nothing_of_it(database: Database) -> None:
+    mine, _ = await chain(database, 2)
+    theirs = await tell(database, thread="theirs", subject="bob")
+    secret = await say(database, theirs, "secret", None, leaf=True)
+    await say(database, theirs, "more", secret, leaf=True)
+    async with database.session() as session:
+        entry = (await last_messages(session, theirs, limit=1))[0]
+        for before in (entry.cursor, cursor("message", entry.created_at, uuid4())):
+            with pytest.raises(InvalidCursorError):
+                await last_messages(session, mine, before=before)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "x", "ü", cursor("hit", datetime(2026, 1, 1, tzinfo=UTC), UUID(int=1)), "A" * 34]
+)
+async def test_a_cursor_of_something_else_is_an_error(database: Database, wrong: str) -> None:
+    conversation_id = await tell(database, thread="t")
+    async with database.session() as session:
+        with pytest.raises(InvalidCursorError, match="no cursor of a message"):
+            await last_messages(session, conversation_id, before=wrong)
+        with pytest.raises(InvalidCursorError, match="no cursor of a conversation"):
+            await recent_conversations(session, limit=1, after=wrong)
+
+
+@pytest.mark.parametrize("year", [1, 1969, 2026, 9999])
+def test_a_cursor_says_where_it_comes_from(year: int) -> None:
+    at = datetime(year, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert place("hit", cursor("hit", at, UUID(int=3))) == (at, UUID(int=3))
 
 
 async def test_a_conversation_is_found_by_its_thread_and_by_its_own_id(database: Database) -> None:

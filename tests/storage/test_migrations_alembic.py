@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from migrations import run
 from migrations.run import MigrationError, metadata, migrate
 from storage import langgraph_tables
+from storage.models import SEARCH_VECTOR, SEARCHED
 from storage.setup import LOCK
 from tests.storage.migration_support import (
     ROWS,
@@ -112,6 +113,28 @@ def test_down_to_base_and_up_again(alembic: Alembic, empty_database_url: str) ->
     assert_migrated(empty_database_url)
     assert fetch(empty_database_url, "SELECT thread_id FROM checkpoints") == [("t",)]
     execute(empty_database_url, ROWS)
+
+
+def test_messages_from_before_the_search_are_found_by_its_indexes(
+    alembic: Alembic, empty_database_url: str
+) -> None:
+    alembic("upgrade", "0002")
+    execute(empty_database_url, ROWS)
+    before = contents(empty_database_url)
+    alembic("upgrade", "head")
+    langgraph_setup(empty_database_url)
+    assert_migrated(empty_database_url)
+    assert contents(empty_database_url) == before
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("SET enable_seqscan = off")
+        query = (
+            f"SELECT content FROM messages WHERE {SEARCHED} AND {SEARCH_VECTOR} @@ 'milk'"
+        ).encode()
+        (plan,) = connection.execute(b"EXPLAIN (FORMAT JSON) " + query).fetchone() or (None,)
+        assert "ix_messages_search" in str(plan)
+        assert connection.execute(query).fetchall() == [("buy milk",)]
+    alembic("downgrade", "0002")
+    assert contents(empty_database_url) == before
 
 
 def test_a_downgrade_of_a_database_from_create_all_works(

@@ -201,6 +201,7 @@ def test_langgraphs_tables_are_as_the_installed_library_makes_them(
         ("varchar DEFAULT 'a'", "varchar DEFAULT 'a'::character varying(20)"),
         ("jsonb DEFAULT '{}'", "jsonb DEFAULT '{}'::jsonb"),
         ("FOREIGN KEY(a,b) REFERENCES t (c, d)", "FOREIGN KEY (a, b) REFERENCES t(c, d)"),
+        ("gin (f(ARRAY[a || 'b']))", "gin (f(ARRAY[(a || 'b'::text)]))"),
     ],
 )
 def test_brackets_casts_and_spaces_make_no_difference(model: str, catalogue: str) -> None:

@@ -1,0 +1,106 @@
+"""The SQL of a search; `search.py` tells what is asked when."""
+
+from functools import cache
+
+from sqlalchemy import Integer, TextClause, bindparam, text
+
+from .models import SEARCH_VECTOR, SEARCH_WORDS, SEARCHED
+
+# Who asks and what for, and when their newest message was said. `querytree` leaves of a query what
+# has to occur in its hits.
+_PARSE = """
+    SELECT owner.id, newest.created_at, query::text, querytree(query)
+    FROM websearch_to_tsquery('simple', :words) AS query
+    LEFT JOIN users owner ON owner.subject = :user
+    LEFT JOIN LATERAL (
+        SELECT created_at FROM messages WHERE {searched} AND user_id = owner.id
+        ORDER BY created_at DESC, id DESC LIMIT 1
+    ) AS newest ON true
+"""
+PARSE = text(_PARSE.format(searched=SEARCHED))
+
+# The hits among the user's newest messages, and one row more, without an id, if there are messages
+# beyond those. That there is no such row as long as the page is filled is what LIMIT sees to: it
+# never comes to look for it.
+WALK = """
+    (
+        SELECT id, created_at FROM (
+            SELECT id, created_at, content FROM messages
+            WHERE {searched} AND user_id = :user_id {before}
+            ORDER BY created_at DESC, id DESC LIMIT :count
+        ) AS newest
+        WHERE left(content, 100000) ILIKE {any_or_all} (CAST(:patterns AS text[]))
+        AND {words} @@ CAST(:words AS tsquery)
+        ORDER BY created_at DESC, id DESC LIMIT :limit
+    )
+    UNION ALL
+    (
+        SELECT NULL, NULL FROM messages
+        WHERE {searched} AND user_id = :user_id {before}
+        ORDER BY created_at DESC, id DESC OFFSET :count LIMIT 1
+    )
+    LIMIT :limit
+"""
+
+# The owner is asked for outside of what reads the index of words, so that Postgres has no other way
+# to read: with an owner unknown when it plans a prepared statement, it would take them for somebody
+# who has said little, and go through all they said.
+LOOK_UP = """
+    SELECT id, created_at FROM (
+        SELECT id, created_at, user_id FROM messages
+        WHERE {searched} AND {vector} @@ CAST(:query AS tsquery) OFFSET 0
+    ) AS found
+    WHERE user_id = :user_id {before}
+    ORDER BY created_at DESC, id DESC LIMIT :limit
+"""
+
+# All of a page is read at one instant: a message deleted in between would make it look like the
+# last. A snippet comes from the beginning of a very long text, which takes time to go through.
+_PAGE = """
+    WITH hits AS MATERIALIZED ({hits})
+    SELECT hits.id, m.conversation_id, c.thread_id, c.title, m.role, hits.created_at,
+           ts_headline(
+               'simple',
+               translate(left(m.content, 10000), E'\\x02\\x03\\n\\r\\t', '     '),
+               CAST(:words AS tsquery),
+               E'MinWords=12, MaxWords=24, StartSel=\\x02, StopSel=\\x03'
+           )
+    FROM hits
+    LEFT JOIN messages m ON m.id = hits.id
+    LEFT JOIN conversations c ON c.id = m.conversation_id
+    ORDER BY hits.created_at DESC NULLS LAST, hits.id DESC
+"""
+
+# UNION and not UNION ALL: should somebody have bent a chain into a circle, it still ends.
+ACTIVE = text(
+    """
+    WITH RECURSIVE branch AS (
+        SELECT m.conversation_id, m.id, m.parent_id FROM conversations c
+        JOIN messages m ON m.conversation_id = c.id AND m.id = c.leaf_id
+        WHERE c.id = ANY(:conversations)
+        UNION
+        SELECT m.conversation_id, m.id, m.parent_id FROM branch b
+        JOIN messages m ON m.conversation_id = b.conversation_id AND m.id = b.parent_id
+    )
+    SELECT id FROM branch WHERE id = ANY(:hits)
+    """
+)
+
+
+@cache
+def page(hits: str, *, further: bool, any_or_all: str = "") -> TextClause:
+    """The statement that reads a page; `further` if it isn't the first."""
+    hits = hits.format(
+        searched=SEARCHED,
+        words=SEARCH_WORDS,
+        vector=SEARCH_VECTOR,
+        any_or_all=any_or_all,
+        before="AND (created_at, id) < (:at, :id)" if further else "",
+    )
+    # Of a limit that is a parameter Postgres expects a tenth of everything.
+    limits = [
+        bindparam(name, type_=Integer, literal_execute=True)
+        for name in ("limit", "count")
+        if f":{name}" in hits
+    ]
+    return text(_PAGE.format(hits=hits)).bindparams(*limits)

@@ -1,0 +1,163 @@
+"""Pages and searches in a big database: by which indexes, and how much of it they look at.
+
+Not the time is what is asserted, which depends on what else the machine does, but the pages of 8 KB
+that a plan looks at. `make bench-reading` tells times.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from bench.crowd import fill, vocabulary
+from bench.plans import Plan, Read, plans
+from storage.conversations import find_conversation, last_messages, recent_conversations
+from storage.database import Database, connect
+from storage.search import search_messages
+from storage.settings import libpq_uri, parse_url
+
+LONG = bool(os.environ.get("TASK_AGENT_LONG_TESTS"))
+MESSAGES = 1_000_000 if LONG else 30_000
+
+#: As a fifth of all that is said is theirs, it is more than a page in every case.
+HEAVY = "user 1"
+
+pytestmark = pytest.mark.timeout(1_800 if LONG else 180)
+
+
+@pytest.fixture(scope="module")
+def crowd_url(server_uri: str, template: str) -> Iterator[str]:
+    """A database in which many have said much."""
+    name = f"crowd_{uuid4().hex}"
+    with psycopg.connect(server_uri, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+    url = libpq_uri(parse_url(server_uri).set(database=name))
+    with psycopg.connect(url, autocommit=True) as connection:
+        fill(
+            connection,
+            messages=MESSAGES,
+            conversations=MESSAGES // 50,
+            users=MESSAGES // 500,
+        )
+    yield url
+    with psycopg.connect(server_uri, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+async def crowd(crowd_url: str) -> AsyncIterator[Database]:
+    async with connect(crowd_url) as database:
+        yield database
+
+
+async def explained(database: Database, read: Read) -> list[Plan]:
+    """The plans of a page; none of them reads a table as a whole, or sorts more than some pages."""
+    found = await plans(database, read)
+    for plan in found:
+        assert plan.scanned <= {"users"}, plan.explained
+        assert plan.sorted_rows <= 1_000, plan.explained
+    return found
+
+
+def pages(found: list[Plan]) -> int:
+    return sum(plan.pages for plan in found)
+
+
+def indexes(found: list[Plan]) -> set[str]:
+    return set().union(*(plan.indexes for plan in found))
+
+
+async def test_a_users_conversations_are_read_in_the_order_of_the_index(crowd: Database) -> None:
+    async with crowd.session() as session:
+        ten = await recent_conversations(session, user=HEAVY, limit=60)
+    for after in (None, ten[-1].cursor):
+        found = await explained(
+            crowd,
+            lambda session, after=after: recent_conversations(  # type: ignore[misc]
+                session, user=HEAVY, limit=20, after=after
+            ),
+        )
+        assert "ix_conversations_user_id" in indexes(found)
+        assert max(plan.sorted_rows for plan in found) == 0
+        # The rest is to count messages, up to a thousand for each.
+        assert pages(found) <= 20 * 30
+
+
+async def test_everybodys_conversations_are_read_in_the_order_of_the_index(crowd: Database) -> None:
+    found = await explained(crowd, lambda session: recent_conversations(session, limit=20))
+    assert "ix_conversations_updated_at" in indexes(found)
+    assert pages(found) <= 20 * 30
+
+
+async def test_the_last_messages_cost_the_same_wherever_they_are(crowd: Database) -> None:
+    async with crowd.session() as session:
+        longest = (await find_conversation(session, "thread 1")).id
+        before = None
+        for _ in range(2):
+            before = (await last_messages(session, longest, limit=50, before=before))[0].cursor
+    for cursor in (None, before):
+        found = await explained(
+            crowd,
+            lambda session, cursor=cursor: last_messages(  # type: ignore[misc]
+                session, longest, limit=50, before=cursor
+            ),
+        )
+        assert indexes(found) <= {
+            "conversations_pkey",
+            "messages_pkey",
+            "ix_messages_conversation_id",
+        }
+        assert pages(found) <= 50 * 10
+
+
+def searched(words: str, user: str = HEAVY) -> Read:
+    async def read(session: AsyncSession) -> object:
+        return await search_messages(session, user, words)
+
+    return read
+
+
+@pytest.mark.parametrize("rank", [0, 5, 20])
+async def test_a_common_word_is_found_by_going_back(crowd: Database, rank: int) -> None:
+    for words in (f"{vocabulary()[rank]}.", vocabulary()[rank][:3]):
+        found = await explained(crowd, searched(words))
+        assert "ix_messages_user_id" in indexes(found)
+        assert "ix_messages_search" not in indexes(found)
+        assert pages(found) <= 600
+
+
+@pytest.mark.parametrize("rank", [2_000, 20_000])
+async def test_a_rare_word_is_found_in_the_index_of_words(crowd: Database, rank: int) -> None:
+    for words in (f"{vocabulary()[rank]}.", vocabulary()[rank]):
+        found = await explained(crowd, searched(words))
+        assert "ix_messages_search" in indexes(found)
+        assert pages(found) <= 1_500
+
+
+@pytest.mark.parametrize("rank", [60, 150, 400, 1_000])
+async def test_a_word_neither_common_nor_rare_costs_little_more(crowd: Database, rank: int) -> None:
+    found = await explained(crowd, searched(f"{vocabulary()[rank]}."))
+    assert "ix_messages_search" in indexes(found)
+    assert pages(found) <= 1_500
+
+
+async def test_the_words_of_a_user_who_said_little_are_found_by_going_back(crowd: Database) -> None:
+    async with crowd.pool.connection() as connection:
+        cursor = await connection.execute(
+            "SELECT subject, count(*) FROM users u JOIN messages m ON m.user_id = u.id"
+            " GROUP BY subject HAVING count(*) < 250 ORDER BY count(*) DESC LIMIT 1"
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    for words in ("nobodysaysthis", f"{vocabulary()[0]}.", vocabulary()[400]):
+        found = await explained(crowd, searched(words, row[0]))
+        assert "ix_messages_search" not in indexes(found)
+        assert pages(found) <= 600
