@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from storage.checkpointer import TranscriptSaver
 from storage.database import Database
 from storage.repairing import Repaired, repair
+from storage.transcript import redaction_of
 from storage.verifying import Kind, problems, verify
 from tests.storage.damage import drop_foreign_keys, execute
 from tests.storage.support import (
@@ -404,3 +405,32 @@ async def test_turns_go_on_while_their_thread_is_repaired(
     await talking
     assert await problems(database.pool) == []
     await assert_rows_are_the_state(database, graph, "t")
+
+
+# What was forgotten
+
+
+async def test_what_was_redacted_does_not_come_back(
+    database: Database, saver: TranscriptSaver, branch: Rows
+) -> None:
+    await saver.acopy_thread("t", "copy")
+    payload_type, payload = saver.serde.dumps_typed(HumanMessage("", id="said-two"))
+    row = branch[4]
+    await execute(
+        database,
+        "UPDATE messages SET payload_type = %s, payload = %s, content = '', redacted_at = now(),"
+        " redaction = %s WHERE id = %s",
+        payload_type,
+        payload,
+        redaction_of(row["digest"], payload),
+        row["id"],
+    )
+    assert await problems(database.pool) == []
+    await execute(
+        database,
+        "UPDATE messages SET payload = %s WHERE id = %s",
+        changed(payload),
+        row["id"],
+    )
+    # The copy and what the run was given have it as it was.
+    await assert_stays(database, Kind.REDACTION)

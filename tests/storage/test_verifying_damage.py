@@ -4,12 +4,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.base.id import uuid6
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg.types.json import Jsonb
 
 from storage.checkpointer import TranscriptSaver
 from storage.database import Database
-from storage.transcript import row_id
+from storage.transcript import redaction_of, row_id
 from storage.verifying import Finding, Kind, problems, verify
 from tests.storage.damage import drop_foreign_keys, execute
 from tests.storage.support import active_branch, chat_graph, fetch, say
@@ -409,3 +411,65 @@ async def test_branches_that_were_left_are_told_and_are_no_problem(database: Dat
     assert (told.thread_id, told.kind) == ("t", Kind.LEFT_BRANCHES)
     assert "4 messages" in told.what
     assert "1 branches" in told.what
+
+
+# Redacted messages
+
+
+async def redact(database: Database, row: dict[str, Any]) -> None:
+    """What redacting leaves of a user's message."""
+    payload_type, payload = JsonPlusSerializer().dumps_typed(HumanMessage("redacted", id="x"))
+    await execute(
+        database,
+        "UPDATE messages SET payload_type = %s, payload = %s, content = 'redacted',"
+        " redacted_at = now(), redaction = %s WHERE id = %s",
+        payload_type,
+        payload,
+        redaction_of(row["digest"], payload),
+        row["id"],
+    )
+
+
+async def test_a_redacted_message_is_clean_and_so_are_those_after_it(
+    database: Database, branch: list[dict[str, Any]]
+) -> None:
+    await redact(database, branch[4])
+    assert [found async for found in verify(database.pool)] == []
+
+
+@pytest.mark.parametrize("column", ["payload", "redaction", "digest"])
+async def test_what_a_redaction_left_is_compared_with_its_trace(
+    database: Database, branch: list[dict[str, Any]], column: str
+) -> None:
+    await redact(database, branch[4])
+    id_ = branch[4]["id"]
+    await execute(database, f"UPDATE messages SET {column} = %s WHERE id = %s", b"x" * 32, id_)
+    found = await problems(database.pool)
+    assert Kind.REDACTION in {problem.kind for problem in found if problem.about == str(id_)}
+
+
+async def test_a_redaction_that_is_not_told_is_a_changed_payload(
+    database: Database, branch: list[dict[str, Any]]
+) -> None:
+    await redact(database, branch[4])
+    await execute(
+        database,
+        "UPDATE messages SET redaction = NULL, redacted_at = NULL WHERE id = %s",
+        branch[4]["id"],
+    )
+    assert (await the_problem(database)).kind == Kind.PAYLOAD
+
+
+async def test_a_circle_through_a_redacted_message_is_named(
+    database: Database, branch: list[dict[str, Any]]
+) -> None:
+    # Nothing but the other rows says what a redacted message follows.
+    await redact(database, branch[4])
+    await execute(
+        database,
+        "UPDATE messages SET parent_id = %s WHERE id = %s",
+        branch[6]["id"],
+        branch[4]["id"],
+    )
+    problem = await the_problem(database)
+    assert (problem.kind, problem.about) == (Kind.PARENT, str(branch[4]["id"]))
