@@ -29,7 +29,11 @@ from .limits import ROLE_MAX, TITLE_MAX
 
 #: Which messages a search looks at: what people and models said. Of a call the conversation tells
 #: in words, and what a tool returns is data.
-SEARCHED = "role = ANY (ARRAY['user', 'assistant']) AND content <> ''"
+SEARCHED = (
+    "role = ANY (ARRAY['user', 'assistant']) AND content <> ''"
+    # Rows from before there were owners are dead, but an index being made may still look at them.
+    " AND user_id IS NOT NULL"
+)
 
 #: The words of a message: in lower case, and whatever the language. Postgres makes at most 1 MB of
 #: words of a text, and refuses the row beyond that; 100,000 characters are safe in any script.

@@ -93,6 +93,23 @@ STATEMENTS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX ix_conversations_user_id ON conversations (user_id, updated_at, id)",
     ),
+    # 3: an index of words, and one for walking from the newest message to older ones.
+    (
+        """
+        CREATE INDEX ix_messages_user_id ON messages (user_id, created_at, id)
+            WHERE role = ANY (ARRAY['user', 'assistant']) AND content <> ''
+                AND user_id IS NOT NULL
+        """,
+        """
+        CREATE INDEX ix_messages_search ON messages USING gin (
+            (to_tsvector('simple', left(content, 100000))
+             || array_to_tsvector(ARRAY[' ' || right(user_id::text, 12),
+                ((' ' || right(user_id::text, 12)) || ' ')
+                || floor(EXTRACT(epoch FROM (created_at AT TIME ZONE 'UTC')) / 604800)::text]))
+        ) WHERE role = ANY (ARRAY['user', 'assistant']) AND content <> ''
+                AND user_id IS NOT NULL
+        """,
+    ),
 )
 
 #: What the last number leaves, in the words of Postgres's catalogues, one part a line.
