@@ -29,11 +29,7 @@ from .limits import ROLE_MAX, TITLE_MAX
 
 #: Which messages a search looks at: what people and models said. Of a call the conversation tells
 #: in words, and what a tool returns is data.
-SEARCHED = (
-    "role = ANY (ARRAY['user', 'assistant']) AND content <> ''"
-    # Rows from before there were owners are dead, but an index being made may still look at them.
-    " AND user_id IS NOT NULL"
-)
+SEARCHED = "role = ANY (ARRAY['user', 'assistant']) AND content <> ''"
 
 #: The words of a message: in lower case, and whatever the language. Postgres makes at most 1 MB of
 #: words of a text, and refuses the row beyond that; 100,000 characters are safe in any script.
@@ -42,11 +38,12 @@ SEARCH_WORDS = "to_tsvector('simple', left(content, 100000))"
 #: What the index of words holds of a message: them, and two marks, one of its owner and one of its
 #: owner and week, without which it would have to be asked for everybody's messages, or for all of
 #: somebody's. A mark begins with a blank, which no word does, so nobody can type one. Half an id is
-#: enough, as a search asks the rows for the owner, too. Brackets and casts are where psql shows
+#: enough, as a search asks the rows for the owner, too. No row lacks one, but an index that is being
+#: made may still look at dead rows from before there were owners. Brackets and casts are where psql shows
 #: them, so that Alembic knows the expression again.
 SEARCH_VECTOR = (
-    f"({SEARCH_WORDS} || array_to_tsvector(ARRAY[' ' || right(user_id::text, 12),"
-    " ((' ' || right(user_id::text, 12)) || ' ')"
+    f"({SEARCH_WORDS} || array_to_tsvector(ARRAY[' ' || COALESCE(right(user_id::text, 12), ''),"
+    " ((' ' || COALESCE(right(user_id::text, 12), '')) || ' ')"
     " || floor(EXTRACT(epoch FROM (created_at AT TIME ZONE 'UTC')) / 604800)::text]))"
 )
 

@@ -98,16 +98,14 @@ STATEMENTS: tuple[tuple[str, ...], ...] = (
         """
         CREATE INDEX ix_messages_user_id ON messages (user_id, created_at, id)
             WHERE role = ANY (ARRAY['user', 'assistant']) AND content <> ''
-                AND user_id IS NOT NULL
         """,
         """
         CREATE INDEX ix_messages_search ON messages USING gin (
             (to_tsvector('simple', left(content, 100000))
-             || array_to_tsvector(ARRAY[' ' || right(user_id::text, 12),
-                ((' ' || right(user_id::text, 12)) || ' ')
+             || array_to_tsvector(ARRAY[' ' || COALESCE(right(user_id::text, 12), ''),
+                ((' ' || COALESCE(right(user_id::text, 12), '')) || ' ')
                 || floor(EXTRACT(epoch FROM (created_at AT TIME ZONE 'UTC')) / 604800)::text]))
         ) WHERE role = ANY (ARRAY['user', 'assistant']) AND content <> ''
-                AND user_id IS NOT NULL
         """,
     ),
 )

@@ -12,15 +12,11 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-SEARCHED = (
-    "role = ANY (ARRAY['user', 'assistant']) AND content <> ''"
-    # Rows from before there were owners are dead, but an index being made may still look at them.
-    " AND user_id IS NOT NULL"
-)
+SEARCHED = "role = ANY (ARRAY['user', 'assistant']) AND content <> ''"
 VECTOR = (
     "(to_tsvector('simple', left(content, 100000))"
-    " || array_to_tsvector(ARRAY[' ' || right(user_id::text, 12),"
-    " ((' ' || right(user_id::text, 12)) || ' ')"
+    " || array_to_tsvector(ARRAY[' ' || COALESCE(right(user_id::text, 12), ''),"
+    " ((' ' || COALESCE(right(user_id::text, 12), '')) || ' ')"
     " || floor(EXTRACT(epoch FROM (created_at AT TIME ZONE 'UTC')) / 604800)::text]))"
 )
 
