@@ -126,15 +126,40 @@ def test_messages_from_before_the_search_are_found_by_its_indexes(
     assert_migrated(empty_database_url)
     assert contents(empty_database_url) == before
     with psycopg.connect(empty_database_url) as connection:
-        connection.execute("SET enable_seqscan = off")
+        # Two rows are read without an index, or along any.
+        connection.execute("SET LOCAL enable_seqscan = off; DROP INDEX ix_messages_user_id")
         query = (
             f"SELECT content FROM messages WHERE {SEARCHED} AND {SEARCH_VECTOR} @@ 'milk'"
         ).encode()
         (plan,) = connection.execute(b"EXPLAIN (FORMAT JSON) " + query).fetchone() or (None,)
         assert "ix_messages_search" in str(plan)
         assert connection.execute(query).fetchall() == [("buy milk",)]
+        connection.rollback()
     alembic("downgrade", "0002")
     assert contents(empty_database_url) == before
+
+
+def test_rows_from_before_there_were_owners_are_no_hindrance_while_somebody_reads(
+    alembic: Alembic, empty_database_url: str
+) -> None:
+    alembic("upgrade", "0001")
+    execute(
+        empty_database_url,
+        "INSERT INTO users (id, subject) VALUES (gen_random_uuid(), 'ada');"
+        "INSERT INTO conversations (id, user_id, thread_id)"
+        " SELECT gen_random_uuid(), id, 'thread' FROM users;"
+        "INSERT INTO messages (id, conversation_id, digest, role, content, payload)"
+        " SELECT gen_random_uuid(), id, sha256(n::text::bytea), 'user', 'buy milk', ''"
+        # So many that pages are full, and a row that is changed has to go to another one.
+        " FROM conversations, generate_series(1, 500) n",
+    )
+    with psycopg.connect(empty_database_url) as reader:
+        # As long as somebody's view of the database is from before, dead rows have to stay, and an
+        # index that is being made takes them in.
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        reader.execute("SELECT 1")
+        alembic("upgrade", "head")
+    assert fetch(empty_database_url, "SELECT count(*) FROM messages") == [(500,)]
 
 
 def test_a_downgrade_of_a_database_from_create_all_works(
