@@ -42,7 +42,7 @@ CROWDS = [
     # As on a network disk: each commit takes three milliseconds longer.
     ("commits of 3 ms", "-c commit_delay=3000 -c commit_siblings=0", (4.0, 4.0)),
 ]
-LENGTHS = (10, 20, 100, 300, 1_000, 2_000, 5_000)
+LENGTHS = (10, 20, 100, 1_000, 5_000)
 
 
 @contextmanager

@@ -38,9 +38,9 @@ SEARCH_WORDS = "to_tsvector('simple', left(content, 100000))"
 #: What the index of words holds of a message: them, and two marks, one of its owner and one of its
 #: owner and week, without which it would have to be asked for everybody's messages, or for all of
 #: somebody's. A mark begins with a blank, which no word does, so nobody can type one. Half an id is
-#: enough, as a search asks the rows for the owner, too. No row lacks one, but an index that is
-#: being made looks at dead rows as well, also at those from before there were owners. Brackets and
-#: casts are where psql shows them, so that Alembic knows the expression again.
+#: enough, as a search asks the rows for the owner, too. No row lacks an owner, but an index that is
+#: being made may still look at dead rows from before there were any. Brackets and casts are where
+#: psql shows them, so that Alembic knows the expression again.
 SEARCH_VECTOR = (
     f"({SEARCH_WORDS} || array_to_tsvector(ARRAY[' ' || COALESCE(right(user_id::text, 12), ''),"
     " ((' ' || COALESCE(right(user_id::text, 12), '')) || ' ')"

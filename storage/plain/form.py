@@ -13,8 +13,9 @@ EMPTY_TYPE = "empty"
 #: `checkpoint_blobs.type` of what LangGraph's serialiser writes, unless it encrypts.
 MSGPACK_TYPE = "msgpack"
 
-#: A version that this project's checkpointer made, for Python, SQL and jsonpath alike.
-SHORT_VERSION = "^[0-9]{8}[.][A-Za-z0-9_-]{8}$"
+#: A version that this project's checkpointer made, for Python, SQL and jsonpath alike. For a while
+#: it made them with eight digits.
+SHORT_VERSION = "^([0-9]{8}|[0-9]{32})[.][A-Za-z0-9_-]{8}$"
 
 _short_version = re.compile(SHORT_VERSION)
 #: The characters of `secrets.token_urlsafe`, in the order in which Postgres and Python sort them.

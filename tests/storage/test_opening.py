@@ -82,7 +82,7 @@ async def test_pool_options_are_the_pools(database_url: str) -> None:
     async with open_saver(database_url, pool_size=1, pool_timeout=0.2) as saver:
         async with saver.conn.connection() as connection:
             assert connection.prepare_threshold is None
-            with pytest.raises(DatabaseFailedError, match="PoolTimeout"):
+            with pytest.raises(DatabaseFailedError, match="no connection was free"):
                 await saver.aget_tuple(on("t"))
         assert await saver.aget_tuple(on("t")) is None
     async with open_saver(database_url, prepare=True) as saver, saver.conn.connection() as one:

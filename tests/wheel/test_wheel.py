@@ -68,8 +68,6 @@ def test_it_needs_nothing_that_this_project_does_not_need_in_the_same_versions()
         requirement.name: requirement.specifier
         for requirement in map(Requirement, PROJECT["project"]["dependencies"])
     }
-    # Here it is an extra of the driver's.
-    ours["psycopg-pool"] = Requirement("psycopg-pool>=3.2,<4").specifier
     for requirement in map(Requirement, WHEEL["project"]["dependencies"]):
         assert requirement.specifier == ours[requirement.name], requirement
 
