@@ -40,6 +40,9 @@ NEWEST = 300
 #: The same where the index of words is slow, as it is with beginnings of words.
 FOR_BEGINNINGS = 1_000
 
+#: The greatest id there is: where a first page starts, at the time of the newest message.
+_LAST = UUID(int=2**128 - 1)
+
 # Before and after a word that was searched for, in a snippet on its way from the server.
 _MARK = re.compile("[\x02\x03]")
 
@@ -98,16 +101,22 @@ async def search_messages(
             "Search for fewer words."
         )
     typed = _NO_NEGATION.sub(" ", storable(words))
-    values: dict[str, Any] = {"limit": limit, "user": storable(user), "words": typed}
-    if before is not None:
-        values["at"], values["id"] = place("hit", before)
+    start = None if before is None else place("hit", before)
     with explained():
-        user_id, newest, parsed, positive = (await _execute(session, PARSE, values))[0]
+        asked = {"user": storable(user), "words": typed}
+        user_id, newest, parsed, positive = (await _execute(session, PARSE, asked))[0]
         query = _Query.of(parsed, positive, typed)
         if newest is None or not query.wanted:
             return []
-        values |= {"user_id": user_id, "words": query.text}
-        return [_hit(row) for row in await _search(session, query, values, newest)]
+        at, id_ = start or (newest, _LAST)
+        values = {
+            "user_id": user_id,
+            "words": query.text,
+            "at": at,
+            "id": id_,
+            "limit": limit,
+        }
+        return [_hit(row) for row in await _search(session, query, values)]
 
 
 async def active_hits(session: AsyncSession, hits: Sequence[Hit]) -> set[UUID]:
@@ -167,29 +176,24 @@ _LEXEME = re.compile(r"'((?:[^'\\]|''|\\\\)*)'")
 
 
 async def _search(
-    session: AsyncSession, query: _Query, values: dict[str, Any], newest: datetime
+    session: AsyncSession, query: _Query, values: dict[str, Any]
 ) -> Sequence[Row[Any]]:
-    """The rows of a page; the user's newest message is from then."""
-    limit, until = values["limit"], values.get("at", newest)
-    walk = page(
-        WALK,
-        further="at" in values,
-        any_or_all="ANY" if query.has_alternatives else "ALL",
-    )
+    """The rows of a page."""
+    walk = page(WALK, "ANY" if query.has_alternatives else "ALL")
     count = FOR_BEGINNINGS if query.begins else NEWEST
     rows = await _execute(session, walk, values | {"patterns": query.patterns(), "count": count})
     hits = [row for row in rows if row.id is not None]
-    if len(hits) == limit or len(hits) == len(rows):
+    if len(hits) == values["limit"] or len(hits) == len(rows):
         return hits
     owner = f" {str(values['user_id'])[-12:]}"
-    week = (until - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(weeks=1)
+    week = (values["at"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(weeks=1)
     marks = [f"'{owner}'"]
     if hits:
         marks.insert(0, f"('{owner} {week}' | '{owner} {week - 1}')")
-    look_up = page(LOOK_UP, further="at" in values)
+    look_up = page(LOOK_UP)
     for mark in marks:
         rows = await _execute(session, look_up, values | {"query": f"{mark} & ({query.text})"})
-        if len(rows) == limit:
+        if len(rows) == values["limit"]:
             break
     return rows
 

@@ -19,38 +19,42 @@ _PARSE = """
 """
 PARSE = text(_PARSE.format(searched=SEARCHED))
 
+# Postgres is asked for the user outside of what reads an index. Otherwise, when it plans a prepared
+# statement, or its statistics are old, it would take them for somebody who has said little, and go
+# through all that is theirs to sort it.
+
 # The hits among the user's newest messages, and one row more, without an id, if there are messages
-# beyond those. That there is no such row as long as the page is filled is what LIMIT sees to: it
-# never comes to look for it.
+# beyond those. Nobody comes to look for that row when the page is filled.
 WALK = """
     (
         SELECT id, created_at FROM (
-            SELECT id, created_at, content FROM messages
-            WHERE {searched} AND user_id = :user_id {before}
-            ORDER BY created_at DESC, id DESC LIMIT :count
+            SELECT user_id, id, created_at, content FROM messages
+            WHERE {searched} AND (user_id, created_at, id) < (:user_id, :at, :id)
+            ORDER BY user_id DESC, created_at DESC, id DESC LIMIT :count
         ) AS newest
-        WHERE left(content, 100000) ILIKE {any_or_all} (CAST(:patterns AS text[]))
+        WHERE user_id = :user_id
+        AND left(content, 100000) ILIKE {any_or_all} (CAST(:patterns AS text[]))
         AND {words} @@ CAST(:words AS tsquery)
-        ORDER BY created_at DESC, id DESC LIMIT :limit
+        ORDER BY user_id DESC, created_at DESC, id DESC LIMIT :limit
     )
     UNION ALL
     (
-        SELECT NULL, NULL FROM messages
-        WHERE {searched} AND user_id = :user_id {before}
-        ORDER BY created_at DESC, id DESC OFFSET :count LIMIT 1
+        SELECT NULL, NULL FROM (
+            SELECT user_id FROM messages
+            WHERE {searched} AND (user_id, created_at, id) < (:user_id, :at, :id)
+            ORDER BY user_id DESC, created_at DESC, id DESC OFFSET :count LIMIT 1
+        ) AS beyond
+        WHERE user_id = :user_id
     )
     LIMIT :limit
 """
 
-# The owner is asked for outside of what reads the index of words, so that Postgres has no other way
-# to read: with an owner unknown when it plans a prepared statement, it would take them for somebody
-# who has said little, and go through all they said.
 LOOK_UP = """
     SELECT id, created_at FROM (
         SELECT id, created_at, user_id FROM messages
         WHERE {searched} AND {vector} @@ CAST(:query AS tsquery) OFFSET 0
     ) AS found
-    WHERE user_id = :user_id {before}
+    WHERE user_id = :user_id AND (created_at, id) < (:at, :id)
     ORDER BY created_at DESC, id DESC LIMIT :limit
 """
 
@@ -88,14 +92,13 @@ ACTIVE = text(
 
 
 @cache
-def page(hits: str, *, further: bool, any_or_all: str = "") -> TextClause:
-    """The statement that reads a page; `further` if it isn't the first."""
+def page(hits: str, any_or_all: str = "") -> TextClause:
+    """The statement that reads a page of these hits."""
     hits = hits.format(
         searched=SEARCHED,
         words=SEARCH_WORDS,
         vector=SEARCH_VECTOR,
         any_or_all=any_or_all,
-        before="AND (created_at, id) < (:at, :id)" if further else "",
     )
     # Of a limit that is a parameter Postgres expects a tenth of everything.
     limits = [

@@ -6,19 +6,23 @@ that a plan looks at. `make bench-reading` tells times.
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from uuid import uuid4
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy.dialects import postgresql
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bench.crowd import fill, vocabulary
 from bench.plans import Plan, Read, plans
 from storage.conversations import find_conversation, last_messages, recent_conversations
 from storage.database import Database, connect
-from storage.search import search_messages
+from storage.search import FOR_BEGINNINGS, search_messages
+from storage.search_sql import WALK, page
 from storage.settings import libpq_uri, parse_url
+from tests.storage.support import fetch
 
 LONG = bool(os.environ.get("TASK_AGENT_LONG_TESTS"))
 MESSAGES = 1_000_000 if LONG else 30_000
@@ -161,3 +165,38 @@ async def test_the_words_of_a_user_who_said_little_are_found_by_going_back(crowd
         found = await explained(crowd, searched(words, row[0]))
         assert "ix_messages_search" not in indexes(found)
         assert pages(found) <= 600
+
+
+async def test_a_statement_prepared_for_any_user_goes_back_and_sorts_nothing(
+    crowd: Database,
+) -> None:
+    """Postgres plans it for somebody who has said as much as people do on average."""
+    dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+    values = {
+        "user_id": (await fetch(crowd, "SELECT id FROM users WHERE subject = %s", HEAVY))[0]["id"],
+        "at": datetime.now(UTC),
+        "id": UUID(int=0),
+        "words": f"'{vocabulary()[0]}'",
+        "patterns": [f"%{vocabulary()[0]}%"],
+        "count": FOR_BEGINNINGS,
+        "limit": 20,
+    }
+    statement = (
+        page(WALK, "ALL")
+        .bindparams(**values)
+        .compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    )
+    assert statement.positiontup is not None
+    arguments = [sql.Literal(values[name]) for name in statement.positiontup]
+    async with crowd.pool.connection() as connection, connection.transaction():
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.execute(f"PREPARE search AS {statement}".encode())
+        cursor = await connection.execute(
+            sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE search ({})").format(
+                sql.SQL(", ").join(arguments)
+            )
+        )
+        ((explained,),) = await cursor.fetchall()
+    plan = Plan(explained[0])
+    assert plan.sorted_rows <= 20
+    assert plan.pages <= 600
