@@ -10,6 +10,7 @@ by another serialiser than LangGraph's own, go through the serialiser.
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations, repeat
+from operator import attrgetter
 from typing import Any
 
 import ormsgpack
@@ -54,6 +55,18 @@ _INPUTS = frozenset(_subsets(("audio", "cache_creation", "cache_read")))
 _OUTPUTS = frozenset(_subsets(("audio", "reasoning")))
 _INT = frozenset({int})
 
+#: As the serialiser packs: what is no plain data isn't taken for some.
+_PACKING = (
+    ormsgpack.OPT_PASSTHROUGH_DATACLASS
+    | ormsgpack.OPT_PASSTHROUGH_DATETIME
+    | ormsgpack.OPT_PASSTHROUGH_ENUM
+    | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
+    | ormsgpack.OPT_PASSTHROUGH_TUPLE
+    | ormsgpack.OPT_PASSTHROUGH_UUID
+)
+
+_fields_of = attrgetter("__dict__")
+_extra_of = attrgetter("__pydantic_extra__")
 _set = object.__setattr__
 # What pydantic keeps beside the fields has slots, which are set faster than by name.
 _set_fields_set, _set_extra, _set_private = (
@@ -70,12 +83,12 @@ class UnreadableMessageError(StorageError, TypeError):
 class PlainMessage:
     """A payload that messages can be made of without their class, as often as one is wanted."""
 
-    __slots__ = ("_fields", "_option", "_packed", "form")
+    __slots__ = ("_fields", "form", "option", "packed")
 
     def __init__(self, form: "_Form", packed: bytes, option: int, fields: Fields) -> None:
         self.form = form
-        self._packed = packed
-        self._option = option
+        self.packed = packed
+        self.option = option
         #: Unpacked already, for the first message.
         self._fields: Fields | None = fields
 
@@ -84,7 +97,7 @@ class PlainMessage:
         if (fields := self._fields) is not None:
             self._fields = None
             return fields
-        unpacked: Fields = ormsgpack.unpackb(self._packed, option=self._option)
+        unpacked: Fields = ormsgpack.unpackb(self.packed, option=self.option)
         return unpacked
 
 
@@ -126,6 +139,26 @@ def make_messages(plain: Sequence[PlainMessage]) -> list[BaseMessage]:
     _for_each(_set_private, messages, repeat(None))
     _for_each(_set, messages, repeat("__dict__"), [one.fields() for one in plain])
     return messages
+
+
+def are_unchanged(messages: Sequence[BaseMessage], plain: Sequence[PlainMessage]) -> bool:
+    """Whether these messages, which were made of those payloads, are as they were.
+
+    All are packed again, at once, and the bytes compared: that tells 1 from True, takes a moment,
+    and needs no second copy of the messages.
+    """
+    option = _PACKING
+    for one in plain:
+        option |= one.option
+    try:
+        packed = ormsgpack.packb(list(map(_fields_of, messages)), option=option)
+    except (TypeError, ValueError):
+        # Something is in them that was in no plain message.
+        return False
+    head = len(packed) - sum(len(one.packed) for one in plain)
+    return packed[head:] == b"".join([one.packed for one in plain]) and not any(
+        map(_extra_of, messages)
+    )
 
 
 def _for_each(do: Callable[..., object], *arguments: Iterable[object]) -> None:

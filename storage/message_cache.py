@@ -15,27 +15,23 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from .decoding import make_messages, plain_message, read_message
+from .decoding import PlainMessage, are_unchanged, make_messages, plain_message, read_message
 from .message_copies import Copied, copy_message, what_to_copy
 from .redactions import Redactions
 
-#: About how many bytes a cached message takes, for each byte of its payload and beside it: the
-#: payload itself, the object, its dicts, the cache's entry.
-SIZES, OVERHEAD = 4, 2_000
+#: About how many bytes a cached message takes for each byte of its payload, if it is not plain: the
+#: object, its dicts, what is needed to copy it. And what any message takes beside that.
+SIZES, OVERHEAD = 6, 1_000
 #: Bytes of a payload of which no message is made more often than need be.
 LONG = 16_384
 #: So many lists of a thread's messages are known at a time: those of its running graphs.
 LISTS = 8
-
-_fields_of = attrgetter("__dict__")
-_extra_of = attrgetter("__pydantic_extra__")
 
 
 class Node:
@@ -52,18 +48,22 @@ class Node:
     ) -> None:
         """Raises `UnreadableMessageError` if the serialiser makes no message of the payload."""
         self.parent = parent
-        self.size = SIZES * len(payload) + OVERHEAD
         #: Of a plain message another one is made. That is quicker than to copy it, unless much text
         #: would have to be copied as well.
         self.plain = plain_message(serde, payload_type, payload) if len(payload) < LONG else None
+        #: Any other message, which nobody else holds.
         self._message = None if self.plain else read_message(serde, payload_type, payload)
         self._copied: Copied | None = None
+        times = 1 if self.plain else SIZES
+        #: About how many bytes it takes.
+        self.size = times * len(payload) + OVERHEAD
 
     @property
     def message(self) -> BaseMessage:
         """The message as it was stored. It must not be changed."""
-        if self._message is None:
-            (self._message,) = hand_out([self])
+        if self.plain is not None:
+            return make_messages([self.plain])[0]
+        assert self._message is not None  # noqa: S101 - what is not plain is read at once
         return self._message
 
     def copy(self) -> BaseMessage:
@@ -72,10 +72,19 @@ class Node:
             self._copied = what_to_copy(self.message)
         return copy_message(self.message, self._copied)
 
+    def is_of(self, message: BaseMessage) -> bool:
+        """Whether a message that was handed out for this one is still as it was stored."""
+        if self.plain is not None:
+            return are_unchanged([message], [self.plain])
+        stored = self.message
+        return _are_equal(message.__dict__, stored.__dict__) and _are_equal(
+            message.__pydantic_extra__, stored.__pydantic_extra__
+        )
+
 
 def hand_out(nodes: Sequence[Node]) -> list[BaseMessage]:
     """A message of each, for a caller, who may change it."""
-    made = iter(make_messages([node.plain for node in nodes if node.plain is not None]))
+    made = iter(make_messages(_plain_of(nodes)))
     return [node.copy() if node.plain is None else next(made) for node in nodes]
 
 
@@ -120,18 +129,21 @@ class _KnownList:
 
     def unchanged(self, messages: Sequence[BaseMessage], count: int) -> int:
         """How many of the first `count` messages are still as they were stored."""
-        for node in self._nodes[len(self._fields) : count]:
-            self._fields.append(node.message.__dict__)
-            self._extras.append(node.message.__pydantic_extra__)
+        nodes = self._nodes
+        plain = [place for place in range(count) if nodes[place].plain is not None]
         # Whole lists are compared in a fraction of the time that it takes one by one.
-        fields, extras = (list(map(of, messages[:count])) for of in (_fields_of, _extra_of))
-        if _are_equal(fields, self._fields[:count]) and _are_equal(extras, self._extras[:count]):
-            return count
-        compared = zip(fields, self._fields, extras, self._extras, strict=False)
-        return next(
-            place for place, (one, stored, extra, its) in enumerate(compared)
-            if not (_are_equal(one, stored) and _are_equal(extra, its))
-        )  # fmt: skip
+        if are_unchanged([messages[place] for place in plain], _plain_of(nodes[:count])):
+            places = [place for place in range(count) if nodes[place].plain is None]
+        else:
+            places = list(range(count))
+        for place in places:
+            if not nodes[place].is_of(messages[place]):
+                return place
+        return count
+
+
+def _plain_of(nodes: Iterable[Node]) -> list[PlainMessage]:
+    return [node.plain for node in nodes if node.plain is not None]
 
 
 def _are_equal(one: Any, other: Any) -> bool:

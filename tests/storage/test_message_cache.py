@@ -2,17 +2,24 @@
 
 import gc
 import operator
+import tracemalloc
 import weakref
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    ToolMessage,
+)
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic import Field, PrivateAttr
 
-from storage.message_cache import LISTS, LONG, OVERHEAD, SIZES, CachedThread, MessageCache, Node
+from storage.message_cache import LISTS, LONG, OVERHEAD, CachedThread, MessageCache, Node
 from storage.message_copies import copy_message, what_to_copy
 
 SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
@@ -141,7 +148,7 @@ def test_a_path_with_a_message_missing_is_no_path() -> None:
 
 
 def test_threads_leave_least_recently_used_first_when_the_bound_is_reached() -> None:
-    cache = MessageCache(max_bytes=6 * OVERHEAD + 4 * SIZES * 100)
+    cache = MessageCache(max_bytes=2 * (OVERHEAD + node(HumanMessage("x" * 100)).size))
     for name in "abc":
         cache.thread(name).add(digest(1), node(HumanMessage("x" * 100)))
         cache.trim(name)
@@ -150,6 +157,49 @@ def test_threads_leave_least_recently_used_first_when_the_bound_is_reached() -> 
     assert cache.thread("a").path(digest(1)) is not None
     assert cache.thread("b").path(digest(1)) is None
     assert cache.thread("c").path(digest(1)) is not None
+
+
+@pytest.mark.parametrize("kind", ["plain", "of other kinds", "long"])
+def test_the_memory_that_is_taken_stays_within_the_bound(kind: str) -> None:
+    bound = 4 * 2**20
+    cache = MessageCache(bound)
+    serde = SERDE
+
+    def said(number: int) -> BaseMessage:
+        metadata = {"token_usage": {"total": number, "details": {"cached": 0}}, "id": f"{number}"}
+        match kind:
+            case "plain":
+                return AIMessage(f"answer {number} " * 20, response_metadata=metadata)
+            case "long":
+                return HumanMessage("x" * LONG)
+            case _:
+                return AIMessageChunk(content=f"answer {number} " * 20, response_metadata=metadata)
+
+    def fill(threads: int) -> None:
+        for name in range(threads):
+            thread, parent = cache.thread(str(name)), None
+            for number in range(20):
+                entry = Node(parent, serde, *serde.dumps_typed(said(number)))
+                parent = digest(name * 1_000 + number)
+                thread.add(parent, entry)
+            # As after a turn: it was read, and compared with what came back.
+            assert parent is not None
+            assert len(thread.recognise(thread.hand_out([parent])[parent])) == 20
+            cache.trim(str(name))
+
+    fill(3)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        fill(600)
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # What is counted is an estimate, which must not be far below the truth.
+    assert after - before < 1.1 * bound
+    assert cache.size > 0.8 * bound
 
 
 @given(
