@@ -198,6 +198,9 @@ class TranscriptSaver(SyncMethods):
         for value in values:
             if (leaf := leaf_of(value)) is not None:
                 leaves[value["thread_id"]].add(leaf)
+            elif value["thread_id"] in self._cache:
+                # Its conversation may be another now, or none.
+                leaves.setdefault(value["thread_id"], set())
         found: dict[tuple[str, bytes], list[BaseMessage]] = {}
         for thread_id, wanted in leaves.items():
             value = next(value for value in values if value["thread_id"] == thread_id)

@@ -271,6 +271,9 @@ class MessageCache:
         self._threads.move_to_end(thread_id)
         return thread
 
+    def __contains__(self, thread_id: str) -> bool:
+        return thread_id in self._threads
+
     def redactions(self, thread_id: str) -> Redactions | None:
         """What may not be brought back to a thread, if this process knows of anything."""
         thread = self._threads.get(thread_id)

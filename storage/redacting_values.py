@@ -140,9 +140,11 @@ def messages_in(value: Any, message_id: str) -> list[dict[Any, Any]]:
     found = []
 
     def look(item: Any) -> Any:
-        if (fields := message_fields(item)) is not None and id_of(fields) == message_id:
+        if (fields := message_fields(item)) is None:
+            return changed(item, look)
+        if id_of(fields) == message_id:
             found.append(fields)
-        return changed(item, look)
+        return item
 
     look(value)
     return found

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import psycopg
 import typer
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection
 from rich.table import Table
 
@@ -20,15 +19,17 @@ from storage.forgetting import delete_conversation as delete_conversation_from
 from storage.forgetting import delete_user as delete_user_from
 from storage.redacting import Redaction
 from storage.redacting import redact as redact_in
+from storage.serde import graph_serializer
 
 from ..terminal import console, printable, show
 
 T = TypeVar("T")
 
 ELSEWHERE = (
-    "Not looked into: tasks and their ledger (delete a task by its tool), exported replays, logs, "
-    "and the lists that LangGraph's server keeps in .langgraph_api. Backups and the database's "
-    "write-ahead log hold what was, for as long as they are kept."
+    "Not looked into: tasks and their ledger (a task is deleted by its tool), exported replays, "
+    "logs, and the list of threads that LangGraph's server keeps in .langgraph_api, with each "
+    "thread's last state and its runs' inputs. Backups and the database's write-ahead log hold "
+    "what was, for as long as they are kept."
 )
 
 
@@ -36,7 +37,7 @@ def redact(message_id: str, *, thread: str | None, dry_run: bool, yes: bool) -> 
     """Blank a message everywhere, after asking."""
 
     async def work(connection: AsyncConnection[Any], dry: bool) -> Redaction:
-        serde = JsonPlusSerializer(allowed_msgpack_modules=None)
+        serde = graph_serializer(None)
         return await redact_in(connection, serde, message_id, thread_id=thread, dry_run=dry)
 
     out = console()

@@ -10,12 +10,14 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import Command, interrupt
 
 from storage.checkpointer import TranscriptSaver
 from storage.database import Database
 from storage.errors import UserDeletedError
 from storage.forgetting import Deletion, NothingToDeleteError, delete_conversation, delete_user
 from storage.verifying import problems
+from tests.storage.plain_support import eject
 from tests.storage.support import (
     TABLES,
     Graph,
@@ -276,6 +278,27 @@ async def test_a_pending_write_that_is_stored_while_its_user_is_deleted_goes_too
         assert not deleting.done()
     await deleting
     assert await everything(database) == of_bob
+
+
+async def test_an_ejected_thread_is_written_to_as_one_without_a_conversation(
+    database: Database,
+) -> None:
+    def ask(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [HumanMessage(interrupt("sure?"))]}
+
+    saver = saver_of(database, "ann")
+    graph = chat_graph(saver, ask)
+    await say(graph, "t", "hello")
+    await eject(database)
+    before = await count(database, "checkpoint_writes")
+    assert (await graph.aget_state(on("t"))).next == ("ask",)
+    checkpoint = await saver.aget_tuple(on("t"))
+    assert checkpoint is not None
+    # As the first thing that a run does which goes on after an interrupt.
+    await saver.aput_writes(checkpoint.config, [("__resume__", "yes")], "task")
+    assert await count(database, "checkpoint_writes") == before + 1
+    await graph.ainvoke(Command(resume="yes"), on("t"))
+    await assert_rows_are_the_state(database, graph, "t")
 
 
 async def test_a_thousand_conversations_go_in_one_transaction(database: Database) -> None:
