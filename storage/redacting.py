@@ -8,7 +8,8 @@ either.
 
 A run that is under way in another process still has the message in its memory. What it writes from
 then on is blanked before it is stored (see `Redactions`); what it was writing at that very moment
-is looked for once more after the transaction.
+is looked for once more after the transaction. Only of a message that has no row yet, because the
+step that says it isn't complete, no trace can be left, and the run may still store it.
 """
 
 from collections import Counter
