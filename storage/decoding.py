@@ -65,6 +65,7 @@ _PACKING = (
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
 
+_option_of = attrgetter("option")
 _fields_of = attrgetter("__dict__")
 _extra_of = attrgetter("__pydantic_extra__")
 _set = object.__setattr__
@@ -147,18 +148,15 @@ def are_unchanged(messages: Sequence[BaseMessage], plain: Sequence[PlainMessage]
     All are packed again, at once, and the bytes compared: that tells 1 from True, takes a moment,
     and needs no second copy of the messages.
     """
-    option = _PACKING
-    for one in plain:
-        option |= one.option
+    stored = [one.packed for one in plain]
+    option = _PACKING | max(map(_option_of, plain), default=0)
     try:
         packed = ormsgpack.packb(list(map(_fields_of, messages)), option=option)
     except (TypeError, ValueError):
         # Something is in them that was in no plain message.
         return False
-    head = len(packed) - sum(len(one.packed) for one in plain)
-    return packed[head:] == b"".join([one.packed for one in plain]) and not any(
-        map(_extra_of, messages)
-    )
+    head = len(packed) - sum(map(len, stored))
+    return packed[head:] == b"".join(stored) and not any(map(_extra_of, messages))
 
 
 def _for_each(do: Callable[..., object], *arguments: Iterable[object]) -> None:

@@ -14,7 +14,8 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, repeat
+from operator import is_
 from typing import Any
 from uuid import UUID
 
@@ -98,9 +99,6 @@ class _KnownList:
         self.digests: list[bytes] = []
         self._references: list[weakref.ref[BaseMessage]] = []
         self._nodes: list[Node] = []
-        #: Of the stored messages, as far as they have been needed.
-        self._fields: list[dict[str, Any]] = []
-        self._extras: list[dict[str, Any] | None] = []
         self.extend(messages, digests, nodes)
 
     def extend(
@@ -124,8 +122,9 @@ class _KnownList:
             pairs = zip(ids, self.ids, strict=False)
             count = next(place for place, (one, other) in enumerate(pairs) if one != other)
         # Numbers of objects that live are nobody else's; of others they may be.
-        alive = [reference() for reference in self._references[:count]]
-        return alive.index(None) if None in alive else count
+        # (By identity: a message's own `==` would take its time.)
+        gone = list(map(is_, [ref() for ref in self._references[:count]], repeat(None)))
+        return gone.index(True) if True in gone else count
 
     def unchanged(self, messages: Sequence[BaseMessage], count: int) -> int:
         """How many of the first `count` messages are still as they were stored."""
