@@ -198,7 +198,10 @@ def test_ctrl_c_stops_it_quietly(talked: str) -> None:
             stderr=subprocess.PIPE,
             env=environment(DATABASE_URL=talked),
         )
-        waiting = "SELECT FROM pg_locks WHERE NOT granted"
+        waiting = (
+            "SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
         wait_until(lambda: bool(asking.execute(waiting).fetchall()), "the repair waits")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

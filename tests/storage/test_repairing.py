@@ -381,7 +381,11 @@ async def test_repairing_waits_for_what_holds_the_conversation(
         # As a step does that is being stored.
         await connection.execute("SELECT FROM conversations WHERE thread_id = 't' FOR UPDATE")
         repairing = asyncio.create_task(repaired(database, thread_id="t"))
-        while not await fetch(database, "SELECT FROM pg_locks WHERE NOT granted"):
+        waiting = (
+            "SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        while not await fetch(database, waiting):
             assert not repairing.done()
     assert [len(one.mended) for one in await repairing] == [1]
     assert await problems(database.pool) == []
