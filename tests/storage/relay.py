@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
+from weakref import WeakSet
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -77,8 +78,7 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        #: Until they are closed: one that goes before that is a warning.
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
         self._accepts = True
         self._until_loss: int | None = None
         #: How often a client has sent something.
@@ -178,7 +178,6 @@ class Relay:
                 server = await self._connect()
         if server is None:
             writer.transport.abort()
-            self._writers.discard(writer)
             return
         self._writers.add(server[1])
         connection = _Connection((reader, writer), server, self._may_ask, self._may_answer)
@@ -187,7 +186,6 @@ class Relay:
             await connection.run()
         finally:
             self._connections.discard(connection)
-            self._writers -= {writer, server[1]}
 
     async def _connect(self) -> Streams:
         if self._host.startswith("/"):
