@@ -8,9 +8,10 @@ import psycopg
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg.conninfo import conninfo_to_dict
 
-from .checkpointer import CACHE_BYTES, Owner, TranscriptSaver, authenticated_user
+from .checkpointer import CACHE_BYTES, TranscriptSaver, authenticated_user
 from .connections import ANSWER_TIMEOUT, Pool
 from .pool import check_pool, make_pool, probe
+from .saver_writing import Owner
 
 #: How SQLAlchemy writes the scheme of a URL for the driver that is used here.
 SQLALCHEMY_SCHEME = "postgresql+psycopg://"

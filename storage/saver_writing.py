@@ -1,0 +1,340 @@
+"""How the checkpointer writes: steps, sub-graphs' checkpoints, and what tasks wrote so far."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from secrets import token_urlsafe
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    get_serializable_checkpoint_metadata,
+)
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
+
+from .deleting import delete_threads
+from .errors import UserDeletedError
+from .putting import Written, new_rows, refuse_unreadable, split_values
+from .redactions import Redactions, select_redactions
+from .refusing import told
+from .rows import (
+    CHANNEL,
+    LEAF_TYPE,
+    PUT_NEW_STEP,
+    ConversationGoneError,
+    Step,
+    ensure_conversation,
+    put_inner,
+    put_step,
+)
+from .saver_reading import Reading, thread_of
+from .transcript import Row, is_transcript, storable_json, title_of
+from .writes import INSERT, INSERT_NEW, INSERT_OR_REPLACE, put_writes
+
+Owner = Callable[[RunnableConfig], str]
+
+#: How often a step is put, if others delete or redact what it is put to.
+ATTEMPTS = 5
+
+
+class Writing(Reading):
+    """The writing half of `TranscriptSaver`."""
+
+    _owner: Owner
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint and the messages it adds, in one transaction."""
+        configurable = config["configurable"]
+        if configurable["checkpoint_ns"] != "":
+            # A sub-graph's own state, which is no conversation with anybody.
+            return await self._put_inner(config, checkpoint, metadata, new_versions)
+        thread_id = thread_of(config)
+        versions, whole = new_versions, False
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._put(thread_id, config, checkpoint, metadata, versions, whole=whole)
+                break
+            except (ConversationGoneError, psycopg.errors.ForeignKeyViolation):
+                if attempt == ATTEMPTS - 1:
+                    raise
+                # Somebody deleted the conversation, with rows that this process believed to be
+                # there, or the checkpoint before this one, or blanked messages. The checkpoint at
+                # hand is the thread's state all the same: store it whole, but for what was blanked.
+                known = self._cache.thread(thread_id).conversation
+                if not await self._catch_up(thread_id, whatever=True):
+                    if known is not None:
+                        await self._refuse_the_deleted(thread_id, self._owner(config))
+                    self._cache.forget(thread_id)
+                versions, whole = checkpoint["channel_versions"], True
+        return {
+            "configurable": {
+                "thread_id": configurable["thread_id"],
+                "checkpoint_ns": "",
+                "checkpoint_id": checkpoint["id"],
+            }
+        }
+
+    async def _put(
+        self,
+        thread_id: str,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+        *,
+        whole: bool = False,
+    ) -> None:
+        """A checkpoint of the root graph: everything in one transaction."""
+        inline, blobs = split_values(checkpoint["channel_values"])
+        cached = self._cache.thread(thread_id)
+        written, title = Written(), None
+        leaf: bytes | None = None
+        dumped: list[tuple[str, str, str, bytes | None]] = []
+        messages = blobs.get(CHANNEL)
+        version = checkpoint["channel_versions"].get(CHANNEL)
+        if is_transcript(messages):
+            title = title_of(messages)
+            if CHANNEL not in new_versions and cached.leaf and cached.leaf[0] == str(version):
+                leaf = cached.leaf[1]
+            else:
+                # Or it is a version that the plain saver wrote, which has no rows yet.
+                del blobs[CHANNEL]
+                written = new_rows(cached, self.serde, messages)
+                leaf = written.leaf
+                dumped.append((CHANNEL, str(version), LEAF_TYPE, leaf))
+        versions = {k: v for k, v in new_versions.items() if k in blobs}
+        dumped += [
+            (channel, str(version), kind, blob)
+            for _, _, channel, version, kind, blob in self._dump_blobs(
+                thread_id, "", blobs, versions
+            )
+        ]
+        step = Step(
+            thread_id=thread_id,
+            checkpoint_id=checkpoint["id"],
+            parent_checkpoint_id=config["configurable"].get("checkpoint_id"),
+            checkpoint={**checkpoint, "channel_values": inline},
+            metadata=storable_json(get_serializable_checkpoint_metadata(config, metadata)),
+            blobs=dumped,
+            version=None if version is None else str(version),
+            leaf=leaf,
+            title=title,
+            whole=whole,
+            redacted_at=cached.conversation[1] if cached.conversation else None,
+        )
+        known = None if cached.conversation is None else cached.conversation[0]
+        conversation_id = await self._connections.retried(
+            partial(self._store, known, step, written.rows, config)
+        )
+        # Only what has been committed is remembered.
+        if cached.conversation is None:
+            cached.conversation = (conversation_id, None)
+        # Unless everything was forgotten meanwhile, because a message was redacted, say.
+        if self._cache.thread(thread_id) is cached:
+            if leaf is not None:
+                cached.leaf = (str(version), leaf)
+            written.keep(cached)
+        self._cache.trim(thread_id)
+
+    async def _store(
+        self, known: UUID | None, step: Step, rows: Sequence[Row], config: RunnableConfig
+    ) -> UUID:
+        """Commit a step to the conversation that is known, else to that of its thread."""
+        if known is None:
+            async with self._connections.transaction() as cur:
+                known = await ensure_conversation(cur, step.thread_id, self._owner(config))
+                await put_step(cur, known, step, rows)
+            return known
+        async with self._connections.cursor() as cur:
+            try:
+                await put_step(cur, known, step, rows, PUT_NEW_STEP)
+            except psycopg.errors.UniqueViolation:
+                await put_step(cur, known, step, rows)
+        return known
+
+    async def _put_inner(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """A checkpoint of a sub-graph, as the plain saver stores it, but in one statement."""
+        configurable = config["configurable"]
+        thread_id, namespace = thread_of(config), configurable["checkpoint_ns"]
+        inline, blobs = split_values(checkpoint["channel_values"])
+        versions = {k: v for k, v in new_versions.items() if k in blobs}
+
+        async def put() -> bool:
+            id_, redacted_at = self._cache.thread(thread_id).conversation or (None, None)
+            dumped = self._dump_blobs(thread_id, namespace, blobs, versions)
+            step = Step(
+                thread_id=thread_id,
+                checkpoint_id=checkpoint["id"],
+                parent_checkpoint_id=configurable.get("checkpoint_id"),
+                checkpoint={**checkpoint, "channel_values": inline},
+                metadata=get_serializable_checkpoint_metadata(config, metadata),
+                blobs=[
+                    (name, str(version), kind, blob) for *_, name, version, kind, blob in dumped
+                ],
+                redacted_at=redacted_at,
+            )
+            async with self._connections.cursor() as cur:
+                return await put_inner(cur, id_, namespace, step)
+
+        # The state of a sub-graph whose thread has been deleted is not stored any more.
+        if not await self._connections.retried(put) and await self._catch_up(thread_id):
+            await self._connections.retried(put)
+        return {
+            "configurable": {
+                "thread_id": configurable["thread_id"],
+                "checkpoint_ns": namespace,
+                "checkpoint_id": checkpoint["id"],
+            }
+        }
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Store what a task wrote before its step is complete."""
+        if await self._put_writes(config, writes, task_id, task_path) or not writes:
+            return
+        # They are there already, or the conversation was deleted or redacted. For a checkpoint that
+        # is deleted there is nothing to store.
+        if await self._catch_up(thread_of(config)):
+            await self._put_writes(config, writes, task_id, task_path)
+
+    async def _put_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str,
+    ) -> bool:
+        """Store them; whether any was new to a conversation that is as this process knows it."""
+        configurable = config["configurable"]
+        if configurable["checkpoint_ns"] == "":
+            refuse_unreadable(self.serde, writes)
+        thread_id = thread_of(config)
+        conversation = self._cache.thread(thread_id).conversation or (None, None)
+        dumped = self._dump_writes(
+            thread_id,
+            configurable["checkpoint_ns"],
+            configurable["checkpoint_id"],
+            task_id,
+            task_path,
+            writes,
+        )
+        special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+
+        async def store() -> bool:
+            async with self._connections.cursor() as cur:
+                try:
+                    return await put_writes(cur, INSERT, dumped, *conversation)
+                except psycopg.errors.UniqueViolation:
+                    query = INSERT_OR_REPLACE if special else INSERT_NEW
+                    return await put_writes(cur, query, dumped, *conversation)
+
+        return await self._connections.retried(store)
+
+    # Redactions
+
+    def _dump_blobs(
+        self, thread_id: str, checkpoint_ns: str, values: dict[str, Any], versions: ChannelVersions
+    ) -> list[tuple[str, str, str, str, str, bytes | None]]:
+        with told(f"the state of thread {thread_id!r}", values, self.serde):
+            dumped = super()._dump_blobs(thread_id, checkpoint_ns, values, versions)
+        return self._blank(thread_id, dumped)
+
+    def _dump_writes(
+        self,
+        thread_id: str,
+        checkpoint_ns: str,
+        checkpoint_id: str,
+        task_id: str,
+        task_path: str,
+        writes: Sequence[tuple[str, Any]],
+    ) -> list[tuple[str, str, str, str, str, int, str, str, bytes]]:
+        with told(f"what a task of thread {thread_id!r} wrote", dict(writes), self.serde):
+            dumped = super()._dump_writes(
+                thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, writes
+            )
+        return self._blank(thread_id, dumped)
+
+    def _blank(self, thread_id: str, dumped: list[Any]) -> list[Any]:
+        """Values about to be stored, of which the last two items are form and bytes."""
+        if (redactions := self._cache.redactions(thread_id)) is None:
+            return dumped
+        return [
+            (*place, kind, None if blob is None else redactions.blank(kind, blob, self.serde))
+            for *place, kind, blob in dumped
+        ]
+
+    async def _refuse_the_deleted(self, thread_id: str, subject: str) -> None:
+        """A run must not bring a user back who was deleted, with all that was theirs, meanwhile."""
+        deleted = False
+
+        async def clear_up(cur: AsyncCursor[DictRow]) -> None:
+            nonlocal deleted
+            await cur.execute("SELECT FROM users WHERE subject = %s", (subject,))
+            if deleted := await cur.fetchone() is None:
+                # What sub-graphs have stored since.
+                await delete_threads(cur, [thread_id])
+
+        await self._connections.repeatable(clear_up)
+        if deleted:
+            raise UserDeletedError(
+                f"user {subject!r} was deleted while a run wrote to their thread {thread_id!r}. "
+                "Nothing of it is stored; begin a new thread."
+            )
+
+    async def _catch_up(self, thread_id: str, *, whatever: bool = False) -> bool:
+        """Take in what somebody else has redacted or deleted; whether there is a conversation.
+
+        That one was deleted is remembered: whoever goes on writing to it has to notice.
+
+        Args:
+            whatever: forget the thread's messages also if it seems to be as it was.
+        """
+
+        async def read() -> list[DictRow]:
+            async with self._connections.cursor() as cur:
+                return await select_redactions(cur, thread_id)
+
+        rows = await self._connections.retried(read)
+        known = self._cache.thread(thread_id).conversation
+        found = (rows[0]["id"], rows[0]["redacted_at"]) if rows else None
+        if whatever or known not in (found, None):
+            self._cache.forget(thread_id)
+        cached = self._cache.thread(thread_id)
+        cached.conversation = found or known
+        cached.redactions = Redactions.of(rows, self.serde) if found and found[1] else None
+        return bool(rows)
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        """The version after `current`: its number and some chance, like the plain saver's.
+
+        A step runs where a version is greater than the one it has seen, as a text. So the number
+        has as many digits as LangGraph's server gives it, whose wrapper around a checkpointer
+        counts by itself: shorter ones would be greater than all of its own, and what is said there
+        on a thread written here would go unheard. The chance, which tells apart what two branches
+        write, is shorter, since a checkpoint names a dozen versions.
+        """
+        number = 0 if current is None else int(str(current).partition(".")[0])
+        return f"{number + 1:032}.{token_urlsafe(6)}"
