@@ -78,13 +78,7 @@ class Writing(Reading):
                         await self._refuse_the_deleted(thread_id, self._owner(config))
                     self._cache.forget(thread_id)
                 versions, whole = checkpoint["channel_versions"], True
-        return {
-            "configurable": {
-                "thread_id": configurable["thread_id"],
-                "checkpoint_ns": "",
-                "checkpoint_id": checkpoint["id"],
-            }
-        }
+        return _place_of(configurable, checkpoint)
 
     async def _put(
         self,
@@ -114,19 +108,11 @@ class Writing(Reading):
                 written = new_rows(cached, self.serde, messages)
                 leaf = written.leaf
                 dumped.append((CHANNEL, str(version), LEAF_TYPE, leaf))
-        versions = {k: v for k, v in new_versions.items() if k in blobs}
-        dumped += [
-            (channel, str(version), kind, blob)
-            for _, _, channel, version, kind, blob in self._dump_blobs(
-                thread_id, "", blobs, versions
-            )
-        ]
-        step = Step(
-            thread_id=thread_id,
-            checkpoint_id=checkpoint["id"],
-            parent_checkpoint_id=config["configurable"].get("checkpoint_id"),
-            checkpoint={**checkpoint, "channel_values": inline},
-            metadata=storable_json(get_serializable_checkpoint_metadata(config, metadata)),
+        dumped += self._dump(thread_id, "", blobs, new_versions)
+        step = self._step(
+            config,
+            {**checkpoint, "channel_values": inline},
+            metadata,
             blobs=dumped,
             version=None if version is None else str(version),
             leaf=leaf,
@@ -175,20 +161,14 @@ class Writing(Reading):
         configurable = config["configurable"]
         thread_id, namespace = thread_of(config), configurable["checkpoint_ns"]
         inline, blobs = split_values(checkpoint["channel_values"])
-        versions = {k: v for k, v in new_versions.items() if k in blobs}
 
         async def put() -> bool:
             id_, redacted_at = self._cache.thread(thread_id).conversation or (None, None)
-            dumped = self._dump_blobs(thread_id, namespace, blobs, versions)
-            step = Step(
-                thread_id=thread_id,
-                checkpoint_id=checkpoint["id"],
-                parent_checkpoint_id=configurable.get("checkpoint_id"),
-                checkpoint={**checkpoint, "channel_values": inline},
-                metadata=get_serializable_checkpoint_metadata(config, metadata),
-                blobs=[
-                    (name, str(version), kind, blob) for *_, name, version, kind, blob in dumped
-                ],
+            step = self._step(
+                config,
+                {**checkpoint, "channel_values": inline},
+                metadata,
+                blobs=self._dump(thread_id, namespace, blobs, new_versions),
                 redacted_at=redacted_at,
             )
             async with self._connections.cursor() as cur:
@@ -197,13 +177,32 @@ class Writing(Reading):
         # The state of a sub-graph whose thread has been deleted is not stored any more.
         if not await self._connections.retried(put) and await self._catch_up(thread_id):
             await self._connections.retried(put)
-        return {
-            "configurable": {
-                "thread_id": configurable["thread_id"],
-                "checkpoint_ns": namespace,
-                "checkpoint_id": checkpoint["id"],
-            }
-        }
+        return _place_of(configurable, checkpoint)
+
+    def _dump(
+        self, thread_id: str, namespace: str, values: dict[str, Any], versions: ChannelVersions
+    ) -> list[tuple[str, str, str, bytes | None]]:
+        """Channel, version, type and bytes of the values that a step has changed."""
+        changed = {name: version for name, version in versions.items() if name in values}
+        dumped = self._dump_blobs(thread_id, namespace, values, changed)
+        return [(name, str(version), kind, blob) for *_, name, version, kind, blob in dumped]
+
+    def _step(
+        self,
+        config: RunnableConfig,
+        checkpoint: dict[str, Any],
+        metadata: CheckpointMetadata,
+        **more: Any,
+    ) -> Step:
+        """A step of any graph; `more` are the fields of `Step` that differ."""
+        return Step(
+            thread_id=thread_of(config),
+            checkpoint_id=checkpoint["id"],
+            parent_checkpoint_id=config["configurable"].get("checkpoint_id"),
+            checkpoint=checkpoint,
+            metadata=storable_json(get_serializable_checkpoint_metadata(config, metadata)),
+            **more,
+        )
 
     async def aput_writes(
         self,
@@ -338,3 +337,14 @@ class Writing(Reading):
         """
         number = 0 if current is None else int(str(current).partition(".")[0])
         return f"{number + 1:032}.{token_urlsafe(6)}"
+
+
+def _place_of(configurable: dict[str, Any], checkpoint: Checkpoint) -> RunnableConfig:
+    """The config that names a checkpoint which has been stored."""
+    return {
+        "configurable": {
+            "thread_id": configurable["thread_id"],
+            "checkpoint_ns": configurable["checkpoint_ns"],
+            "checkpoint_id": checkpoint["id"],
+        }
+    }

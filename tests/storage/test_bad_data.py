@@ -18,6 +18,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import empty_checkpoint
 
 from storage.checkpointer import TranscriptSaver
@@ -236,3 +237,17 @@ async def test_what_the_serialiser_has_no_form_for_is_refused_by_its_place(
     assert [message.id for message in state.values["messages"]] == ["h"]
     await fine.ainvoke({"messages": [HumanMessage("again", id="h2")]}, on("t"))
     assert [row["content"] for row in await active_branch(database, "t")] == ["hi", "again", "fine"]
+
+
+async def test_a_subgraphs_checkpoint_holds_metadata_that_jsonb_cannot(database: Database) -> None:
+    saver = TranscriptSaver(database.pool)
+    config: RunnableConfig = {
+        "configurable": {"thread_id": "t", "checkpoint_ns": "inner", "checkpoint_id": None}
+    }
+    metadata: Any = {"source": "loop", "step": 1, "parents": {}, "note": "a\ud800b"}
+    for namespace in ("", "inner"):
+        config["configurable"]["checkpoint_ns"] = namespace
+        stored = await saver.aput(config, empty_checkpoint(), metadata, {})
+        found = await saver.aget_tuple(stored)
+        assert found is not None
+        assert found.metadata["note"] == "a?b"  # type: ignore[typeddict-item]
