@@ -5,17 +5,16 @@
 Postgres never uses, and the next time that index passes for existing.
 """
 
+from contextlib import suppress
 from typing import Any, cast
 
 import psycopg
 from langgraph.checkpoint.postgres import PostgresSaver
-from psycopg import sql
-from sqlalchemy import Index
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex
+from psycopg import errors, sql
 
 from storage.langgraph_tables import metadata
-from storage.schema import expectations
+from storage.schema import Part, expectations
+from storage.setup import REDUNDANT_INDEXES
 
 from .connection import Connection
 from .create import ADVICE, conflicts, found_schema
@@ -63,7 +62,7 @@ def check(connection: Connection) -> None:
 
 
 def set_up(connection: Connection) -> None:
-    """Bring LangGraph's tables to the installed version, with every index there and valid.
+    """Bring LangGraph's tables to the installed version, without the indexes that serve no query.
 
     Nothing at all is executed where they are: a role that may create nothing, or a read-only
     server, is fine with that. `connection` is in autocommit mode, as `CONCURRENTLY` demands.
@@ -71,9 +70,7 @@ def set_up(connection: Connection) -> None:
     found = found_schema(connection, metadata)
     for part, definition in found.items():
         if part.kind == "index" and definition.endswith(INVALID):
-            connection.execute(
-                sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(part.name))
-            )
+            _drop(connection, part)
     if any(item.part not in found for item in expectations(metadata) if item.part.kind == "table"):
         # Somebody dropped a table to be rid of the checkpoints, and left the numbers. Each of the
         # statements does nothing where it has been run already.
@@ -82,8 +79,12 @@ def set_up(connection: Connection) -> None:
     if current is None or current < LATEST:
         # The saver asks its cursors for dict rows, whatever the connection's own kind is.
         PostgresSaver(cast(psycopg.Connection[dict[str, Any]], connection)).setup()
-    found = found_schema(connection, metadata)
-    for item in expectations(metadata):
-        if isinstance(item.source, Index) and item.part not in found:
-            statement = CreateIndex(item.source).compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
-            connection.execute(str(statement).encode())
+    for part in found_schema(connection, metadata):
+        if part.kind == "index" and part.name in REDUNDANT_INDEXES:
+            # They are in nobody's way where only somebody else may drop them.
+            with suppress(errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction):
+                _drop(connection, part)
+
+
+def _drop(connection: Connection, index: Part) -> None:
+    connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(index.name)))

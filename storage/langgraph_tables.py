@@ -1,10 +1,11 @@
 """The tables that LangGraph's own checkpointer makes, as `langgraph-checkpoint-postgres` 3.2 does.
 
 They are its business: it makes and changes them in `PostgresSaver.setup()`. They are written down
-here only so that a database can be compared with them.
+here only so that a database can be compared with them. Of what it makes, three indexes are left out
+(`setup.REDUNDANT_INDEXES`).
 """
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
@@ -23,7 +24,6 @@ Table(
     Column("type", Text),
     Column("checkpoint", JSONB, nullable=False),
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'")),
-    Index("checkpoints_thread_id_idx", "thread_id", postgresql_concurrently=True),
 )
 
 Table(
@@ -35,7 +35,6 @@ Table(
     Column("version", Text, primary_key=True),
     Column("type", Text, nullable=False),
     Column("blob", LargeBinary),
-    Index("checkpoint_blobs_thread_id_idx", "thread_id", postgresql_concurrently=True),
 )
 
 Table(
@@ -50,5 +49,4 @@ Table(
     Column("type", Text),
     Column("blob", LargeBinary, nullable=False),
     Column("task_path", Text, nullable=False, server_default=text("''")),
-    Index("checkpoint_writes_thread_id_idx", "thread_id", postgresql_concurrently=True),
 )

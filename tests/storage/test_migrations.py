@@ -7,6 +7,7 @@ from psycopg import sql
 from migrations.create import found_schema
 from migrations.run import metadata, migrate
 from storage.schema import Part, expected_schema
+from storage.setup import REDUNDANT_INDEXES
 from tests.storage.migration_support import (
     ROWS,
     assert_migrated,
@@ -177,6 +178,8 @@ def test_langgraphs_own_tables_may_have_been_there_first(empty_database_url: str
     migrate(empty_database_url)
     assert_migrated(empty_database_url)
     assert fetch(empty_database_url, "SELECT thread_id FROM checkpoints") == [("t",)]
+    indexes = {name for (name,) in fetch(empty_database_url, "SELECT indexname FROM pg_indexes")}
+    assert indexes.isdisjoint(REDUNDANT_INDEXES)
 
 
 def removal(url: str, part: Part) -> str:

@@ -16,12 +16,13 @@ from migrations.run import (
 )
 from storage.database import DatabaseUnreachableError
 from storage.settings import libpq_uri, parse_url
-from storage.setup import LOCK
+from storage.setup import LOCK, REDUNDANT_INDEXES
 from tests.storage.migration_support import (
     assert_migrated,
     create_all,
     everything,
     execute,
+    fetch,
     in_schema,
     langgraph_setup,
     role,
@@ -206,6 +207,19 @@ def test_a_role_that_may_create_nothing_finds_a_current_database_in_order(
     with role(database_url) as name:
         execute(database_url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
         migrate(with_options(database_url, f"-crole={name}"))
+
+
+def test_a_role_that_may_not_drop_a_superfluous_index_leaves_it(database_url: str) -> None:
+    index = REDUNDANT_INDEXES[0]
+    execute(database_url, f"CREATE INDEX {index} ON checkpoints (thread_id)")
+    with role(database_url) as name:
+        execute(database_url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
+        migrate(with_options(database_url, f"-crole={name}"))
+    migrate(with_options(database_url, "-cdefault_transaction_read_only=on"))
+    there = f"SELECT to_regclass('{index}') IS NOT NULL"
+    assert fetch(database_url, there) == [(True,)]
+    migrate(database_url)
+    assert fetch(database_url, there) == [(False,)]
 
 
 def test_a_read_only_server_is_told_so(empty_database_url: str) -> None:

@@ -25,7 +25,14 @@ from storage.models import User
 from storage.opening import open_saver
 from storage.own_tables import PARTS, STATEMENTS, TABLES
 from storage.schema import compare, expected_schema
-from storage.setup import CREATE_NOTES, LOCK, LOCK_TIMEOUT, NOTE, set_up
+from storage.setup import (
+    CREATE_NOTES,
+    LOCK,
+    LOCK_TIMEOUT,
+    NOTE,
+    REDUNDANT_INDEXES,
+    set_up,
+)
 from tests.storage.migration_support import (
     assert_migrated,
     contents,
@@ -57,6 +64,8 @@ def schema_of(url: str) -> dict[str, str]:
             for metadata in METADATA
             for part, definition in found_schema(connection, metadata).items()
             if part.table in (*TABLES, *LANGGRAPH_TABLES)
+            # LangGraph's own setup() makes these.
+            and part.name not in REDUNDANT_INDEXES
         }
     return {f"{kind} {name}": definition for (kind, name), definition in parts.items()}
 
@@ -453,3 +462,13 @@ async def test_a_table_further_down_the_search_path_is_not_taken_for_the_savers(
 
 def test_what_the_tables_consist_of_is_written_down_for_each() -> None:
     assert tuple(PARTS) == TABLES
+
+
+async def test_no_index_repeats_what_a_primary_key_begins_with(
+    empty_database_url: str, database_url: str
+) -> None:
+    await setup(empty_database_url)
+    for url in (empty_database_url, database_url):
+        names = {name for (name,) in fetch(url, "SELECT indexname FROM pg_indexes")}
+        assert "checkpoints_pkey" in names
+        assert names.isdisjoint(REDUNDANT_INDEXES)
