@@ -27,7 +27,7 @@ from .setup import set_up
 LOCAL_USER = "local"
 
 #: Bytes that the messages kept in memory may take, where nothing else is said.
-CACHE_BYTES = 64 * 2**20
+CACHE_BYTES = 256 * 2**20
 
 
 def authenticated_user(config: RunnableConfig) -> str:

@@ -8,9 +8,10 @@ by another serialiser than LangGraph's own, go through the serialiser.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations, repeat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations, product, repeat
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 import ormsgpack
@@ -65,7 +66,6 @@ _PACKING = (
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
 
-_option_of = attrgetter("option")
 _fields_of = attrgetter("__dict__")
 _extra_of = attrgetter("__pydantic_extra__")
 _set = object.__setattr__
@@ -142,21 +142,32 @@ def make_messages(plain: Sequence[PlainMessage]) -> list[BaseMessage]:
     return messages
 
 
-def are_unchanged(messages: Sequence[BaseMessage], plain: Sequence[PlainMessage]) -> bool:
-    """Whether these messages, which were made of those payloads, are as they were.
+def are_unchanged(messages: Sequence[BaseMessage], stored: Sequence[bytes], option: int) -> bool:
+    """Whether these messages, which were made of those `packed` payloads, are as they were.
 
     All are packed again, at once, and the bytes compared: that tells 1 from True, takes a moment,
     and needs no second copy of the messages.
+
+    Args:
+        option: what is in the `option` of any of the plain messages.
     """
-    stored = [one.packed for one in plain]
-    option = _PACKING | max(map(_option_of, plain), default=0)
     try:
-        packed = ormsgpack.packb(list(map(_fields_of, messages)), option=option)
+        packed = ormsgpack.packb(list(map(_fields_of, messages)), option=_PACKING | option)
     except (TypeError, ValueError):
         # Something is in them that was in no plain message.
         return False
-    head = len(packed) - sum(map(len, stored))
-    return packed[head:] == b"".join(stored) and not any(map(_extra_of, messages))
+    joined = b"".join(stored)
+    return (
+        len(packed) == _head_of_array(len(messages)) + len(joined)
+        and packed.endswith(joined)
+        and not any(map(_extra_of, messages))
+    )
+
+
+def _head_of_array(length: int) -> int:
+    """How long MessagePack's head of an array is.
+    https://github.com/msgpack/msgpack/blob/master/spec.md#array-format-family"""
+    return 1 if length < 16 else 3 if length < 1 << 16 else 5
 
 
 def _for_each(do: Callable[..., object], *arguments: Iterable[object]) -> None:
@@ -191,43 +202,44 @@ class _Form:
     """What the fields of a class's messages look like where the class leaves them as they are."""
 
     def __init__(
-        self, kind: type[BaseMessage], more: Callable[[Fields], bool] | None = None
+        self,
+        kind: type[BaseMessage],
+        more: Mapping[str, frozenset[type]] = MappingProxyType({}),
+        holds: Callable[[Fields], bool] | None = None,
     ) -> None:
         self.kind = kind
         #: What the serialiser writes before the fields.
         self.begins = b"\x94" + ormsgpack.packb(kind.__module__) + ormsgpack.packb(kind.__name__)
         self.names = tuple(kind.model_fields)
         self.given = set(self.names)
-        self.type = kind.model_fields["type"].default
-        self.more = more
+        self._type = kind.model_fields["type"].default
+        self._holds = holds
+        types = {**_TYPES, **more}
+        #: The types that the values of the fields may have, each combination of them.
+        self._types = frozenset(product(*(types[name] for name in self.names)))
 
     def holds(self, fields: Fields) -> bool:
-        content, additional, response, type_, name, id_, *_ = fields.values()
         return (
-            (type(content) is str or _are_blocks(content))
-            and type(additional) is dict
-            and type(response) is dict
-            and type_ == self.type
-            and (name is None or type(name) is str)
-            and (id_ is None or type(id_) is str)
-            and (self.more is None or self.more(fields))
+            tuple(map(type, fields.values())) in self._types
+            and fields["type"] == self._type
+            and (type(content := fields["content"]) is str or _are_blocks(content))
+            and (self._holds is None or self._holds(fields))
         )
 
 
-def _are_blocks(value: object) -> bool:
-    return type(value) is list and all(type(block) in (str, dict) for block in value)
+def _are_blocks(blocks: Any) -> bool:
+    return all(type(block) in (str, dict) for block in blocks)
 
 
 def _is_ai(fields: Fields) -> bool:
-    calls = fields["tool_calls"]
+    calls, usage = fields["tool_calls"], fields["usage_metadata"]
     return (
-        type(calls) is list
-        and fields["invalid_tool_calls"] == []
+        not fields["invalid_tool_calls"]
         # From additional_kwargs, the class takes calls that were left unread.
         and (
             all(map(_is_call, calls)) if calls else "tool_calls" not in fields["additional_kwargs"]
         )
-        and (fields["usage_metadata"] is None or _is_usage(fields["usage_metadata"]))
+        and (usage is None or _is_usage(usage))
     )
 
 
@@ -243,8 +255,8 @@ def _is_call(call: object) -> bool:
     )
 
 
-def _is_usage(usage: object) -> bool:
-    if type(usage) is not dict or tuple(usage) not in _USAGES:
+def _is_usage(usage: Fields) -> bool:
+    if tuple(usage) not in _USAGES:
         return False
     *numbers, inputs, outputs = map(usage.get, (*_USAGE, *_DETAILS))
     return (
@@ -263,12 +275,34 @@ def _is_detail(detail: object, known: frozenset[tuple[str, ...]]) -> bool:
 
 
 def _is_tool(fields: Fields) -> bool:
-    return type(fields["tool_call_id"]) is str and fields["status"] in ("success", "error")
+    return fields["status"] in ("success", "error")
 
 
+_NONE: type = type(None)
+_TEXT: frozenset[type] = frozenset({str})
+_MAYBE_TEXT: frozenset[type] = frozenset({str, _NONE})
+#: The types of what is in the fields of all messages.
+_TYPES = {
+    "content": frozenset({str, list}),
+    "additional_kwargs": frozenset({dict}),
+    "response_metadata": frozenset({dict}),
+    "type": _TEXT,
+    "name": _MAYBE_TEXT,
+    "id": _MAYBE_TEXT,
+}
+_OF_AI = {
+    "tool_calls": frozenset({list}),
+    "invalid_tool_calls": frozenset({list}),
+    "usage_metadata": frozenset({dict, _NONE}),
+}
+_OF_TOOL = {
+    "tool_call_id": _TEXT,
+    "artifact": frozenset({str, int, float, bool, list, dict, bytes, _NONE}),
+    "status": _TEXT,
+}
 _FORMS = [
     _Form(HumanMessage),
-    _Form(AIMessage, _is_ai),
-    _Form(ToolMessage, _is_tool),
+    _Form(AIMessage, _OF_AI, _is_ai),
+    _Form(ToolMessage, _OF_TOOL, _is_tool),
     _Form(SystemMessage),
 ]

@@ -10,8 +10,9 @@ from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
+from .cached_message import Node
+from .cached_thread import CachedThread
 from .decoding import read_message
-from .message_cache import CachedThread, Node
 from .refusing import told
 from .rows import CHANNEL
 from .transcript import CallsAsked, Row, digest_of, row_of, storable

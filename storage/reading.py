@@ -5,8 +5,9 @@ from uuid import UUID
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from .cached_message import Node
+from .cached_thread import CachedThread
 from .errors import StorageError
-from .message_cache import CachedThread, Node
 from .transcript import is_genuine
 
 #: A message's row as it is selected for reading: id, parent's id, digest, payload's type, payload,

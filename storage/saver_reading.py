@@ -18,8 +18,10 @@ from langgraph.checkpoint.base import (
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 
+from .cached_thread import CachedThread
 from .connections import Connections
-from .message_cache import CachedThread, MessageCache
+from .garbage import no_collection
+from .message_cache import MessageCache
 from .reading import TranscriptError, UnreadableCheckpointError, keep_rows
 from .redactions import Redactions, select_redactions
 from .refusing import storable_name
@@ -124,10 +126,10 @@ class Reading(SyncMethods):
             value = next(value for value in values if value["thread_id"] == thread_id)
             cached = await self._meet(connection, value)
             missing = [leaf for leaf in wanted if cached.path(leaf) is None]
-            if missing:
-                rows = await select_messages(connection, thread_id)
+            rows = await select_messages(connection, thread_id) if missing else ()
+            with no_collection():
                 keep_rows(thread_id, cached, self.serde, missing, rows)
-            read = cached.hand_out(wanted)
+                read = cached.hand_out(wanted)
             self._cache.trim(thread_id)
             found |= {(thread_id, leaf): messages for leaf, messages in read.items()}
         return found

@@ -81,7 +81,7 @@ class DatabaseSettings(BaseSettings):
     #: is off for a `DATABASE_URL` unless asked for.
     prepare: bool | None = Field(default=None, validation_alias="TASK_AGENT_PREPARE")
     #: MiB of messages that the checkpointer keeps in memory.
-    cache_mib: float = Field(default=64, ge=0, validation_alias="TASK_AGENT_CACHE_MIB")
+    cache_mib: float = Field(default=256, ge=0, validation_alias="TASK_AGENT_CACHE_MIB")
 
     @property
     def prepares(self) -> bool:

@@ -19,7 +19,9 @@ from langchain_core.messages import (
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic import Field, PrivateAttr
 
-from storage.message_cache import LISTS, LONG, OVERHEAD, CachedThread, MessageCache, Node
+from storage.cached_message import LONG, OVERHEAD, Node
+from storage.cached_thread import LISTS, CachedThread
+from storage.message_cache import MessageCache
 from storage.message_copies import copy_message, what_to_copy
 
 SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)

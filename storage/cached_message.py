@@ -1,0 +1,82 @@
+"""A stored message as the cache has it, and the objects that are made of it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from .decoding import PlainMessage, are_unchanged, make_messages, plain_message, read_message
+from .message_copies import Copied, copy_message, what_to_copy
+
+#: About how many bytes a cached message takes for each byte of its payload, if it is not plain: the
+#: object, its dicts, what is needed to copy it. And what any message takes beside that.
+SIZES, OVERHEAD = 6, 1_000
+#: Bytes of a payload of which no message is made more often than need be.
+LONG = 16_384
+
+
+class Node:
+    """A stored message. Nobody but the cache holds its object, so it is as it was stored.
+
+    The object is made when it is needed for the first time: many a process reads a conversation
+    once, shows it, and never comes back to it.
+    """
+
+    __slots__ = ("_copied", "_message", "parent", "plain", "size")
+
+    def __init__(
+        self, parent: bytes | None, serde: SerializerProtocol, payload_type: str, payload: bytes
+    ) -> None:
+        """Raises `UnreadableMessageError` if the serialiser makes no message of the payload."""
+        self.parent = parent
+        #: Of a plain message another one is made. That is quicker than to copy it, unless much text
+        #: would have to be copied as well.
+        self.plain = plain_message(serde, payload_type, payload) if len(payload) < LONG else None
+        #: Any other message, which nobody else holds.
+        self._message = None if self.plain else read_message(serde, payload_type, payload)
+        self._copied: Copied | None = None
+        times = 1 if self.plain else SIZES
+        #: About how many bytes it takes.
+        self.size = times * len(payload) + OVERHEAD
+
+    @property
+    def message(self) -> BaseMessage:
+        """The message as it was stored. It must not be changed."""
+        if self.plain is not None:
+            return make_messages([self.plain])[0]
+        assert self._message is not None  # noqa: S101 - what is not plain is read at once
+        return self._message
+
+    def copy(self) -> BaseMessage:
+        """A copy of a message that is not plain."""
+        if self._copied is None:
+            self._copied = what_to_copy(self.message)
+        return copy_message(self.message, self._copied)
+
+    def is_of(self, message: BaseMessage) -> bool:
+        """Whether a message that was handed out for this one is still as it was stored."""
+        if self.plain is not None:
+            return are_unchanged([message], [self.plain.packed], self.plain.option)
+        stored = self.message
+        return _are_equal(message.__dict__, stored.__dict__) and _are_equal(
+            message.__pydantic_extra__, stored.__pydantic_extra__
+        )
+
+
+def hand_out(nodes: Sequence[Node]) -> list[BaseMessage]:
+    """A message of each, for a caller, who may change it."""
+    made = iter(make_messages(plain_of(nodes)))
+    return [node.copy() if node.plain is None else next(made) for node in nodes]
+
+
+def plain_of(nodes: Iterable[Node]) -> list[PlainMessage]:
+    return [node.plain for node in nodes if node.plain is not None]
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    """Whether they are; no, if they can't be compared, as numpy's arrays can't."""
+    try:
+        return bool(one == other)
+    except Exception:
+        return False

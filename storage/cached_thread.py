@@ -1,0 +1,138 @@
+"""What is cached of one thread: its messages, and the objects that were made of them."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from uuid import UUID
+
+from langchain_core.messages import BaseMessage
+
+from .cached_message import OVERHEAD, Node, hand_out
+from .kept_messages import KeptMessages
+from .known_list import KnownList
+from .redactions import Redactions
+
+#: So many lists of a thread's messages are known at a time: those of its running graphs.
+LISTS = 8
+
+
+class CachedThread:
+    """The messages of one thread, all branches, by digest."""
+
+    def __init__(self) -> None:
+        self._size = OVERHEAD
+        #: How much of `size` the cache as a whole has counted.
+        self.counted = 0
+        #: The thread's conversation, once it is known to be there, and its last redaction that
+        #: what is cached takes into account, in Postgres's binary form.
+        self.conversation: tuple[UUID, bytes | None] | None = None
+        #: A version of the messages channel, and the row that it ends with: the ones last read or
+        #: written.
+        self.leaf: tuple[str, bytes] | None = None
+        #: What may not be brought back, if a message of it was redacted.
+        self.redactions: Redactions | None = None
+        self._nodes: dict[bytes, Node] = {}
+        #: The latest first.
+        self._lists: list[KnownList] = []
+        self._kept = KeptMessages()
+        self._was_read = False
+
+    def add(self, digest: bytes, node: Node) -> None:
+        """Keep a stored message."""
+        if digest not in self._nodes:
+            self._nodes[digest] = node
+            self._size += node.size
+
+    @property
+    def size(self) -> int:
+        """About how many bytes are taken."""
+        return self._size + self._kept.size
+
+    @property
+    def kept_size(self) -> int:
+        """About how many of them messages take that were handed out and may be again."""
+        return self._kept.size
+
+    def get(self, digest: bytes) -> Node | None:
+        """A stored message, if it is kept."""
+        return self._nodes.get(digest)
+
+    def __contains__(self, digest: bytes) -> bool:
+        return digest in self._nodes
+
+    def path(self, leaf: bytes) -> list[bytes] | None:
+        """Digests from root to leaf, or none where a message on the way is not in the cache."""
+        nodes, path = self._nodes, []
+        digest: bytes | None = leaf
+        while digest is not None:
+            node = nodes.get(digest)
+            if node is None:
+                return None
+            path.append(digest)
+            digest = node.parent
+        path.reverse()
+        return path
+
+    def recognise(self, messages: Sequence[BaseMessage]) -> list[bytes]:
+        """The digests of the first messages, as far as these very objects are known rows.
+
+        It ends before the first object that is not known, that somebody has changed, or that
+        follows another message than it did.
+        """
+        ids = list(map(id, messages))
+        best, count = None, 0
+        for known in self._lists:
+            if (common := known.common(ids)) > count:
+                best, count = known, common
+                if count == len(ids):
+                    break
+        if best is None:
+            return []
+        self._lists.remove(best)
+        self._lists.insert(0, best)
+        return best.digests[: best.unchanged(messages, count)]
+
+    def remember(self, messages: Sequence[BaseMessage], digests: list[bytes]) -> None:
+        """From now on, recognise these objects as the rows that lead to the last of them."""
+        ids = list(map(id, messages))
+        for known in self._lists:
+            length = len(known.ids)
+            if ids[:length] == known.ids and digests[:length] == known.digests:
+                if nodes := self._nodes_of(digests[length:]):
+                    known.extend(messages[length:], digests[length:], nodes)
+                return
+        if nodes := self._nodes_of(digests):
+            known = KnownList(messages, digests, nodes)
+            self._lists = [known, *(other for other in self._lists if not other.is_gone)][:LISTS]
+
+    def _nodes_of(self, digests: Sequence[bytes]) -> list[Node] | None:
+        """The messages of these digests, if all of them are kept."""
+        nodes = [node for node in map(self._nodes.get, digests) if node is not None]
+        return nodes if len(nodes) == len(digests) else None
+
+    def hand_out(self, leaves: Iterable[bytes]) -> dict[bytes, list[BaseMessage]]:
+        """The messages that lead to each leaf, all of which are here; lists share them.
+
+        They are copies for a caller, who may change them. Unchanged ones are recognised later: of
+        the longest list, if there are several.
+        """
+        paths = {leaf: path for leaf in leaves if (path := self.path(leaf))}
+        digests = list(dict.fromkeys(chain.from_iterable(paths.values())))
+        handed = self._kept.take(digests)
+        new = [digest for digest in digests if digest not in handed] if handed else digests
+        nodes = [self._nodes[digest] for digest in new]
+        handed |= zip(new, hand_out(nodes), strict=True)
+        # Many a conversation is read but once, and its messages would be kept in vain.
+        if self._was_read:
+            for digest, node in zip(new, nodes, strict=True):
+                if node.plain is not None:
+                    self._kept.keep(digest, node.plain, handed[digest])
+        self._was_read = True
+        result = {leaf: [handed[digest] for digest in path] for leaf, path in paths.items()}
+        if result:
+            longest = max(paths, key=lambda leaf: len(paths[leaf]))
+            self.remember(result[longest], paths[longest])
+        return result
+
+    def let_go(self) -> None:
+        """Keep no message that was handed out, only what they are made of."""
+        self._kept.let_go()
