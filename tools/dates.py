@@ -66,6 +66,8 @@ class Due:
     moment: datetime
     names_day: bool = True
     names_time: bool = True
+    #: How it was understood, where it could have been meant otherwise: sentences for the model.
+    notes: tuple[str, ...] = ()
 
     def instead_of(self, old: datetime | None, *, now: datetime) -> datetime:
         """The moment that is meant for a task that has been due at `old`.
@@ -100,7 +102,7 @@ def parse_due(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
     return read_due(text, now=now, zone=zone).moment
 
 
-def read_due(text: str, *, now: datetime, zone: ZoneInfo) -> Due:
+def read_due(text: str, *, now: datetime, zone: ZoneInfo, locale: str | None = None) -> Due:
     """What `parse_due` finds, with what `text` names of it: the day, the time of day, or both.
 
     Raises:
@@ -120,6 +122,31 @@ def read_due(text: str, *, now: datetime, zone: ZoneInfo) -> Due:
             f"The due time {quoted(text)} was not understood: {error}. Forms that work: {FORMS}."
         ) from error
     return due
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The day from which on somebody can or wants to do a task."""
+
+    day: date
+    #: How it was understood, where it could have been meant otherwise: sentences for the model.
+    notes: tuple[str, ...] = ()
+
+
+def read_start(text: str, *, now: datetime, zone: ZoneInfo, locale: str | None = None) -> Start:
+    """The day that `text` means to somebody in `zone`; a time of day beside it is left out.
+
+    Raises:
+        DueNotUnderstoodError: as `parse_due`, or it names no day.
+    """
+    due = read_due(text, now=now, zone=zone, locale=locale)
+    if not due.names_day:
+        raise DueNotUnderstoodError(
+            f"The start {quoted(text)} names no day. A task starts on a day; forms that work: "
+            '"2026-12-01", "tomorrow", "next friday", "in 3 weeks".'
+        )
+    left_out = (f"A task starts on a day: the time in {quoted(text)} is left out.",)
+    return Start(due.moment.date(), due.notes + (left_out if due.names_time else ()))
 
 
 def _existing(moment: datetime) -> datetime:

@@ -13,6 +13,10 @@ class DueNotUnderstoodError(TaskError):
     """A due time in words or figures that can't be read, or that can be read in two ways."""
 
 
+class RecurrenceNotUnderstoodError(TaskError):
+    """A recurrence in words or as a rule that can't be read, never comes or comes too often."""
+
+
 class TaskNotFoundError(TaskError):
     """No task of the user is what was referred to."""
 

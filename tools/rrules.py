@@ -1,0 +1,315 @@
+"""Recurrence rules of RFC 5545: read, checked, written in one form, and followed in a time zone.
+
+dateutil follows them, on wall-clock time without a zone: a task at 09:00 stays at 09:00 when the
+clocks change. It is only given rules that were checked here, and never more than a few hundred
+years of calendar: it looks for the next 30th of February until the year 9999.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import MAXYEAR, UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from dateutil import rrule  # type: ignore[import-untyped]
+
+from .errors import RecurrenceNotUnderstoodError
+from .texts import quoted
+
+#: Characters that a rule or a phrase may have; longer ones aren't looked at.
+TEXT_MAX = 300
+INTERVAL_MAX = 1000
+COUNT_MAX = 1000
+#: Times of day that a rule may have; more would repeat hourly by another name.
+TIMES_MAX = 12
+#: Years of UNTIL, as those of a due time.
+YEARS = range(1970, 3000)
+
+FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
+WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+
+#: The Gregorian calendar repeats, weekdays and all, after as many years.
+_CYCLE = 400
+#: Years after a moment in which dateutil at least looks for the next occurrence.
+_HORIZON = 100
+#: More than clocks were ever put forward by: Pacific/Apia left out a day.
+_LONGEST_GAP = timedelta(days=2)
+
+_NUMBERS = {
+    "BYMONTH": range(1, 13),
+    "BYMONTHDAY": range(1, 32),
+    "BYHOUR": range(24),
+    "BYMINUTE": range(60),
+    "BYSETPOS": range(1, 367),
+}
+_FROM_THE_END = {"BYMONTHDAY", "BYSETPOS"}
+_PARTS = {"FREQ", "INTERVAL", "BYDAY", "BYSECOND", "COUNT", "UNTIL", "WKST", *_NUMBERS}
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A weekday, 0 being Monday, and which of them in a month or year: 1 the first, -1 the last."""
+
+    weekday: int
+    nth: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.nth or ''}{WEEKDAYS[self.weekday]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A checked recurrence rule; `str()` gives it in the one form in which it is stored."""
+
+    frequency: str
+    interval: int = 1
+    months: tuple[int, ...] = ()
+    month_days: tuple[int, ...] = ()
+    days: tuple[Day, ...] = ()
+    hours: tuple[int, ...] = ()
+    minutes: tuple[int, ...] = ()
+    positions: tuple[int, ...] = ()
+    count: int | None = None
+    #: The last moment that an occurrence may be at, in UTC.
+    until: datetime | None = None
+    #: The weekday on which weeks begin: it tells which are the second ones.
+    week_start: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def __str__(self) -> str:
+        parts = [f"FREQ={self.frequency}"]
+        if self.interval > 1:
+            parts.append(f"INTERVAL={self.interval}")
+        for name, values in (
+            ("BYMONTH", self.months),
+            ("BYMONTHDAY", self.month_days),
+            ("BYDAY", self.days),
+            ("BYHOUR", self.hours),
+            ("BYMINUTE", self.minutes),
+            ("BYSETPOS", self.positions),
+        ):
+            if values:
+                parts.append(f"{name}={','.join(map(str, values))}")
+        if self.count is not None:
+            parts.append(f"COUNT={self.count}")
+        if self.until is not None:
+            parts.append(f"UNTIL={self.until.astimezone(UTC):%Y%m%dT%H%M%SZ}")
+        if self.week_start:
+            parts.append(f"WKST={WEEKDAYS[self.week_start]}")
+        return ";".join(parts)
+
+    @property
+    def names_day(self) -> bool:
+        """Whether the days are in the rule, and not those of its first occurrence."""
+        return bool(self.month_days or self.days) or (
+            self.frequency == "DAILY" and self.interval == 1
+        )
+
+
+def parse_rule(text: str, *, zone: ZoneInfo) -> Rule:
+    """The rule that an RRULE says, with or without "RRULE:" in front.
+
+    UNTIL without a time is the end of that day in `zone`, a time without Z is one of `zone`.
+
+    Raises:
+        RecurrenceNotUnderstoodError: it isn't one, or is one that no task can have.
+    """
+    try:
+        return _parsed(text, zone)
+    except (ValueError, OverflowError) as error:
+        raise RecurrenceNotUnderstoodError(
+            f"The recurrence rule {quoted(text)} can't be used: {error}."
+        ) from error
+
+
+def _parsed(text: str, zone: ZoneInfo) -> Rule:
+    if len(text) > TEXT_MAX:
+        raise ValueError(f"it has {len(text):,} characters, {TEXT_MAX} is the most")
+    line = re.sub(r"^RRULE:", "", text.strip().upper())
+    if re.search(r"\s|DTSTART|EXDATE|RDATE|EXRULE", line):
+        raise ValueError(
+            "one line of parts such as FREQ=WEEKLY;BYDAY=TU is needed, without DTSTART or "
+            "exceptions; the due date says when it begins"
+        )
+    parts: dict[str, str] = {}
+    for part in line.rstrip(";").split(";"):
+        name, equals, value = part.partition("=")
+        if not equals or not value:
+            raise ValueError(f"{quoted(part)} is no part of the form NAME=VALUE")
+        if name not in _PARTS:
+            raise ValueError(
+                f"{name[:20]} is not supported; these are: {', '.join(sorted(_PARTS))}"
+            )
+        if name in parts:
+            raise ValueError(f"{name} is there twice")
+        parts[name] = value
+    if parts.get("BYSECOND", "0") != "0":
+        raise ValueError("tasks are due at full minutes; leave BYSECOND out")
+    return Rule(
+        frequency=parts.get("FREQ", ""),
+        interval=_number("INTERVAL", parts.get("INTERVAL", "1"), range(1, INTERVAL_MAX + 1)),
+        months=_numbers(parts, "BYMONTH"),
+        month_days=_numbers(parts, "BYMONTHDAY"),
+        days=_days(parts.get("BYDAY")),
+        hours=_numbers(parts, "BYHOUR"),
+        minutes=_numbers(parts, "BYMINUTE"),
+        positions=_numbers(parts, "BYSETPOS"),
+        count=_number("COUNT", parts["COUNT"], range(1, COUNT_MAX + 1))
+        if "COUNT" in parts
+        else None,
+        until=_until(parts["UNTIL"], zone) if "UNTIL" in parts else None,
+        week_start=_weekday(parts.get("WKST", "MO")),
+    )
+
+
+def _number(name: str, text: str, allowed: range, *, signed: bool = False) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,6}" if signed else "[0-9]{1,6}", text) or (
+        abs(int(text)) not in allowed
+    ):
+        from_end = f" or {-allowed[0]} to {-allowed[-1]}" if signed else ""
+        raise ValueError(
+            f"{name} is {quoted(text)}; it can be {allowed[0]} to {allowed[-1]}{from_end}"
+        )
+    return int(text)
+
+
+def _numbers(parts: dict[str, str], name: str) -> tuple[int, ...]:
+    if name not in parts:
+        return ()
+    signed = name in _FROM_THE_END
+    return _ordered(
+        _number(name, text, _NUMBERS[name], signed=signed) for text in parts[name].split(",")
+    )
+
+
+def _ordered(numbers: Iterable[int]) -> tuple[int, ...]:
+    """Those that count from the end last, as people say them."""
+    return tuple(sorted(set(numbers), key=lambda number: (number < 0, number)))
+
+
+def _weekday(text: str) -> int:
+    if text not in WEEKDAYS:
+        raise ValueError(f"{quoted(text)} is no weekday; these are: {', '.join(WEEKDAYS)}")
+    return WEEKDAYS.index(text)
+
+
+def _days(text: str | None) -> tuple[Day, ...]:
+    if text is None:
+        return ()
+    days = set()
+    for item in text.split(","):
+        found = re.fullmatch(r"([+-]?[0-9]{1,2})?([A-Z]{2})", item)
+        if found is None or (found[1] is not None and int(found[1]) == 0):
+            raise ValueError(f"BYDAY has {quoted(item)}; it can be MO to SU, 2TU or -1FR")
+        days.add(Day(_weekday(found[2]), int(found[1] or 0)))
+    return tuple(sorted(days, key=lambda day: (day.nth < 0, day.nth, day.weekday)))
+
+
+def _until(text: str, zone: ZoneInfo) -> datetime:
+    found = re.fullmatch(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", text, re.ASCII)
+    if found is None:
+        raise ValueError(f"UNTIL is {quoted(text)}; it can be 20261231 or 20261231T090000Z")
+    year, month, day, hour, minute, second = (int(group or 0) for group in found.groups()[:6])
+    if found[4] is None:
+        hour, minute, second = 23, 59, 59
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC if found[7] else zone)
+    return moment.astimezone(UTC)
+
+
+def _check(rule: Rule) -> None:
+    """
+    Raises:
+        ValueError: the parts don't go together, or their occurrences would be too many.
+    """
+    if rule.frequency in ("HOURLY", "MINUTELY", "SECONDLY"):
+        raise ValueError(
+            "a task repeats daily at most; for several times a day name them: "
+            '"daily at 8:00, 14:00 and 20:00", or FREQ=DAILY;BYHOUR=8,14,20;BYMINUTE=0'
+        )
+    if rule.frequency not in FREQUENCIES:
+        raise ValueError(f"FREQ has to be one of {', '.join(FREQUENCIES)}")
+    if rule.count is not None and rule.until is not None:
+        raise ValueError("COUNT and UNTIL exclude each other; leave one out")
+    if rule.until is not None and rule.until.year not in YEARS:
+        raise ValueError(f"the year of UNTIL has to be from {YEARS[0]} to {YEARS[-1]}")
+    if rule.month_days and rule.frequency == "WEEKLY":
+        raise ValueError("BYMONTHDAY doesn't go with FREQ=WEEKLY; FREQ=DAILY or MONTHLY it does")
+    if rule.month_days and rule.frequency == "YEARLY" and not rule.months:
+        # Programs differ: the day of every month, or of the month in which the rule begins.
+        raise ValueError("say the month too, by BYMONTH, or take FREQ=MONTHLY for every month")
+    furthest = max((abs(day.nth) for day in rule.days), default=0)
+    most = {"MONTHLY": 5, "YEARLY": 5 if rule.months else 53}.get(rule.frequency, 0)
+    if furthest > most:
+        raise ValueError(
+            f"BYDAY can't count to {furthest} with FREQ={rule.frequency}"
+            + (f" here, only to {most}" if most else "; MONTHLY and YEARLY it can")
+        )
+    if rule.positions and not (rule.months or rule.month_days or rule.days or rule.hours):
+        raise ValueError("BYSETPOS chooses among what another part such as BYDAY gives; add that")
+    if len(rule.hours or [0]) * len(rule.minutes or [0]) > TIMES_MAX:
+        raise ValueError(f"more than {TIMES_MAX} times a day are too many for a task")
+
+
+def existing(moment: datetime) -> datetime:
+    """The same time, moved forward if the clocks skip it: it doesn't survive the way to UTC."""
+    return moment.astimezone(UTC).astimezone(moment.tzinfo)
+
+
+def next_moment(rule: Rule, *, start: datetime, after: datetime, zone: ZoneInfo) -> datetime | None:
+    """The first occurrence later than `after`, as a time in `zone`; None when there are no more.
+
+    `start` is the first occurrence: its time of day, and what else the rule doesn't say, are those
+    of all. What lies more than a century ahead counts as never.
+    """
+    found: datetime | None = None
+    # Of the times that the clocks skip the first can end up later than the last: 02:30 is moved
+    # to 03:30, 03:10 isn't moved.
+    for wall in _walls(rule, start, after, zone):
+        if found is not None and wall >= found.replace(tzinfo=None):
+            break
+        moment = existing(wall.replace(tzinfo=zone))
+        instant = moment.astimezone(UTC)
+        if instant <= after or (rule.until is not None and instant > rule.until):
+            continue
+        if found is None or instant < found.astimezone(UTC):
+            found = moment
+    return found
+
+
+def _walls(rule: Rule, start: datetime, after: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    """The times on the clocks of `zone`, from a little before `after` on, without their zone."""
+    first = start.astimezone(zone).replace(tzinfo=None, fold=0)
+    earliest = after.astimezone(zone).replace(tzinfo=None) - _LONGEST_GAP
+    if rule.count is None and rule.frequency in ("DAILY", "WEEKLY"):
+        step = timedelta(days=rule.interval * (7 if rule.frequency == "WEEKLY" else 1))
+        first += max(0, (earliest - first) // step - 1) * step
+    # The same days some cycles of the calendar later are closer to the last year that there is.
+    latest = max(first.year, earliest.year)
+    shift = (MAXYEAR - _HORIZON - latest) // _CYCLE * _CYCLE
+    until = None
+    if rule.until is not None:
+        until = rule.until.astimezone(zone).replace(tzinfo=None) + _LONGEST_GAP
+        if until.year + shift > MAXYEAR:
+            until = None
+    found = rrule.rrule(
+        getattr(rrule, rule.frequency),
+        dtstart=_shifted(first, shift),
+        interval=rule.interval,
+        wkst=rule.week_start,
+        count=rule.count,
+        until=until and _shifted(until, shift),
+        bysetpos=rule.positions or None,
+        bymonth=rule.months or None,
+        bymonthday=rule.month_days or None,
+        byweekday=[rrule.weekday(day.weekday, day.nth or None) for day in rule.days] or None,
+        byhour=rule.hours or None,
+        byminute=rule.minutes or None,
+    )
+    for wall in found.xafter(_shifted(earliest, shift), inc=True):
+        yield _shifted(wall, -shift)
+
+
+def _shifted(wall: datetime, years: int) -> datetime:
+    return wall.replace(year=wall.year + years)
