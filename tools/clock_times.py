@@ -6,7 +6,7 @@ for tomorrow at the present time.
 
 import re
 from dataclasses import dataclass
-from datetime import time
+from datetime import UTC, datetime, time
 
 #: What is meant by a day without a time of day, and by its end.
 END_OF_DAY = time(23, 59)
@@ -59,6 +59,8 @@ class Split:
     day: str
     #: None where the phrase names no time of day.
     time: time | None
+    #: Whether only an hour was named, neither minutes nor a part of the day: "at 5".
+    is_bare: bool = False
 
 
 def split_time(phrase: str) -> Split:
@@ -86,9 +88,15 @@ def split_time(phrase: str) -> Split:
     # What the clock stands in may end with the part of the day ("9 in the morning").
     rest, _ = _cut_part(phrase[: clock.start()] + " " + phrase[clock.end() :])
     try:
-        return Split(rest, time(hour, minute))
+        is_bare = not (meridiem or part or groups.get("minute") or groups["hour"][0] == "0")
+        return Split(rest, time(hour, minute), is_bare)
     except ValueError as error:
         raise ValueError(f"there is no time {hour}:{minute:02}") from error
+
+
+def existing(moment: datetime) -> datetime:
+    """The same time, moved forward if the clocks skip it: it doesn't survive the way to UTC."""
+    return moment.astimezone(UTC).astimezone(moment.tzinfo)
 
 
 def _cut_part(phrase: str) -> tuple[str, str | None]:

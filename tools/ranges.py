@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta  # type: ignore[import-untyped]
 
+from .clock_times import existing
 from .dates import PHRASE_MAX, YEARS, read_due
 from .errors import DueNotUnderstoodError
 from .recurrence_words import MONTHS
-from .rrules import existing
 from .texts import quoted
 
 FORMS = (

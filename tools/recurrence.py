@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from .clock_times import END_OF_DAY
+from .clock_times import END_OF_DAY, existing
 from .dates import Due, read_due
 from .errors import DueNotUnderstoodError, RecurrenceNotUnderstoodError
 from .recurrence_texts import rule_in_words
 from .recurrence_words import FORMS, Repeating, in_short_months, read_repeating
-from .rrules import TEXT_MAX, Rule, existing, next_moment, parse_rule
+from .rrules import TEXT_MAX, Rule, next_moment, parse_rule
 from .texts import quoted
 
 _COMPLETION = re.compile(

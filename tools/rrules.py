@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil import rrule  # type: ignore[import-untyped]
 
+from .clock_times import existing
 from .errors import RecurrenceNotUnderstoodError
 from .texts import quoted
 
@@ -250,11 +251,6 @@ def _check(rule: Rule) -> None:
         raise ValueError("BYSETPOS chooses among what another part such as BYDAY gives; add that")
     if len(rule.hours or [0]) * len(rule.minutes or [0]) > TIMES_MAX:
         raise ValueError(f"more than {TIMES_MAX} times a day are too many for a task")
-
-
-def existing(moment: datetime) -> datetime:
-    """The same time, moved forward if the clocks skip it: it doesn't survive the way to UTC."""
-    return moment.astimezone(UTC).astimezone(moment.tzinfo)
 
 
 def next_moment(rule: Rule, *, start: datetime, after: datetime, zone: ZoneInfo) -> datetime | None:
