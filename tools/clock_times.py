@@ -11,6 +11,9 @@ from datetime import UTC, datetime, time
 #: What is meant by a day without a time of day, and by its end.
 END_OF_DAY = time(23, 59)
 
+#: Hours before it are seldom meant where no part of the day is named.
+_MORNING = 7
+
 PARTS = {
     "morning": time(9),
     "noon": time(12),
@@ -61,6 +64,15 @@ class Split:
     time: time | None
     #: Whether only an hour was named, neither minutes nor a part of the day: "at 5".
     is_bare: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell the model where another time of day could have been meant."""
+        if self.time is None or not self.is_bare or not 0 < self.time.hour < _MORNING:
+            return ()
+        return (
+            f"Read as {self.time:%H:%M} in the morning; for the afternoon say {self.time.hour}pm.",
+        )
 
 
 def split_time(phrase: str) -> Split:

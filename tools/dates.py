@@ -32,8 +32,6 @@ FORMS = (
 
 #: Until then people may still call the day before today.
 _SMALL_HOURS = 4
-#: Hours before it are seldom meant where no part of the day is named.
-_MORNING = 7
 _POINTED = re.compile(r"\d\.\d{1,2}\.$")
 # Without a day, these mean today's; "noon" or "midnight" don't say of which day.
 _TODAYS_END = re.compile(r"\b(?:eod|end of (?:the )?day)\b")
@@ -177,8 +175,7 @@ def _read(phrase: str, now: datetime, zone: ZoneInfo, order: str | None) -> Due:
     at = split.time or END_OF_DAY
     if "tonight" in phrase and day == now.date() and at <= now.time():
         at = END_OF_DAY
-    if split.is_bare and 0 < at.hour < _MORNING:
-        notes.append(f"Read as {at:%H:%M} in the morning; for the afternoon say {at.hour}pm.")
+    notes += split.notes
     if "midnight" in phrase:
         notes.append(f"Midnight is read as the end of {day.isoformat()}.")
     return Due(

@@ -6,22 +6,15 @@ from datetime import date, datetime, time, timedelta
 
 from dateparser.date import DateDataParser  # type: ignore[import-untyped]
 
+from .calendar_words import AMOUNT, MONTH, WEEKDAY, WEEKDAYS, weekday_number
 from .figures import read_figures
 from .texts import quoted
 
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_WEEKDAY = (
-    r"(?P<weekday>mon(?:day)?|tue(?:s(?:day)?)?|wed(?:s|nesday)?|thu(?:r(?:s(?:day)?)?)?|"
-    r"fri(?:day)?|sat(?:urday)?|sun(?:day)?)"
-)
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
-    r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
-)
+_NAMED = rf"(?P<weekday>{WEEKDAY})"
 _DAY = r"(?:the )?\d{1,2}(?:st|nd|rd|th)?"
 _YEAR = r"(?: (?P<year>\d{4}))?"
-_MONTH_DATE = re.compile(rf"(?:{_DAY} (?:of )?{_MONTH}|{_MONTH} {_DAY}){_YEAR}")
-_AMOUNT = r"(?:\d{1,4}|an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
+_MONTH_DATE = re.compile(rf"(?:{_DAY} (?:of )?{MONTH}|{MONTH} {_DAY}){_YEAR}")
+_AMOUNT = rf"(?:{AMOUNT}|an?)"
 _CLOCK_UNIT = r"(?:h|hrs?|hours?|m|mins?|minutes?)"
 _DAY_UNIT = r"(?:days?|weeks?|fortnights?|months?|years?)"
 CLOCK_SPAN = re.compile(
@@ -49,13 +42,13 @@ def read_day(words: str, today: date, *, order: str | None, notes: list[str]) ->
         return today + timedelta(days=named[words])
     if re.fullmatch(r"\d{4}-\d\d-\d\d", words):
         return date.fromisoformat(words)
-    if found := re.fullmatch(rf"(?:(?P<which>this|this coming|coming|next) )?{_WEEKDAY}", words):
+    if found := re.fullmatch(rf"(?:(?P<which>this|this coming|coming|next) )?{_NAMED}", words):
         return _weekday(found["weekday"], found["which"], today, notes)
-    if (found := re.fullmatch(rf"next week (?:on )?{_WEEKDAY}", words)) or (
-        found := re.fullmatch(rf"{_WEEKDAY} (?:of )?next week", words)
+    if (found := re.fullmatch(rf"next week (?:on )?{_NAMED}", words)) or (
+        found := re.fullmatch(rf"{_NAMED} (?:of )?next week", words)
     ):
         return _next_week(found["weekday"], today)
-    if found := re.fullmatch(rf"{_WEEKDAY} (?:the )?(?P<date>.*\d.*)", words):
+    if found := re.fullmatch(rf"{_NAMED} (?:the )?(?P<date>.*\d.*)", words):
         day = read_day(found["date"], today, order=order, notes=notes)
         return _checked_weekday(day, found["weekday"])
     if (end := _end_of_period(words, today)) is not None:
@@ -88,12 +81,8 @@ def _said(day: date) -> str:
     return f"{day:%A}, {day.isoformat()}"
 
 
-def _weekday_number(name: str) -> int:
-    return next(number for number, day in enumerate(_WEEKDAYS) if day.startswith(name[:3]))
-
-
 def _weekday(name: str, which: str | None, today: date, notes: list[str]) -> date:
-    ahead = (_weekday_number(name) - today.weekday()) % 7
+    ahead = (weekday_number(name) - today.weekday()) % 7
     if which == "next":
         day = _next_week(name, today)
         if 0 < ahead < (day - today).days:
@@ -111,12 +100,12 @@ def _weekday(name: str, which: str | None, today: date, notes: list[str]) -> dat
 
 
 def _next_week(name: str, today: date) -> date:
-    return today + timedelta(days=7 - today.weekday() + _weekday_number(name))
+    return today + timedelta(days=7 - today.weekday() + weekday_number(name))
 
 
 def _checked_weekday(day: date, weekday: str) -> date:
-    if day.weekday() != _weekday_number(weekday):
-        raise ValueError(f"{day.isoformat()} is a {_WEEKDAYS[day.weekday()].capitalize()}")
+    if day.weekday() != weekday_number(weekday):
+        raise ValueError(f"{day.isoformat()} is a {WEEKDAYS[day.weekday()].capitalize()}")
     return day
 
 

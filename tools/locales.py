@@ -10,13 +10,11 @@ from typing import Any
 
 from dateparser.languages.loader import default_loader  # type: ignore[import-untyped]
 
+from .calendar_words import MONTHS, WEEKDAYS
+
 #: Longer ones are no locales.
 _LOCALE_MAX = 35
-_NAMES = (
-    *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
-    *("january", "february", "march", "april", "may", "june"),
-    *("july", "august", "september", "october", "november", "december"),
-)
+_NAMES = (*WEEKDAYS, *MONTHS)
 #: Names of moments in dateparser's tables, as this package says them.
 _RELATIVE = {
     "0 day ago": "today",

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta  # type: ignore[import-untyped]
 
+from .calendar_words import AMOUNT, MONTH, MONTHS, month_number, number
 from .clock_times import existing
 from .dates import PHRASE_MAX, YEARS, read_due
 from .errors import DueNotUnderstoodError
-from .recurrence_words import MONTHS
 from .texts import quoted
 
 FORMS = (
@@ -23,10 +23,8 @@ _PERIOD = re.compile(
 )
 _DAYS_AHEAD = re.compile(
     r"(?:in |within |over )?(?:the )?(?P<which>next|coming|following|last|past|previous) "
-    r"(?P<amount>\d{1,4}|two|three|four|five|six|seven|eight|nine|ten) "
-    r"(?P<unit>day|week|month|year)s"
+    rf"(?P<amount>{AMOUNT}) (?P<unit>day|week|month|year)s"
 )
-_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _EACH_SIDE = re.compile(
     r"(?:from |between )?(.+?)(?: ?/ ?| (?:to|until|till|and|through|-|–) )(.+)"
 )
@@ -60,7 +58,11 @@ def read_range(text: str, *, now: datetime, zone: ZoneInfo, locale: str | None =
             raise ValueError("give a day or a range of days")
         found = _Reader(now, zone, locale).read(re.sub(r"^(?:due|on|in) (?!the )", "", phrase))
         if found.start is not None and found.end is not None and found.start >= found.end:
-            raise ValueError("it ends before it begins")
+            raise ValueError(
+                "it is a moment; give its day, or another moment after a slash"
+                if found.start == found.end
+                else "it ends before it begins"
+            )
     except (ValueError, OverflowError) as error:
         raise DueNotUnderstoodError(
             f"The range {quoted(text)} was not understood: {error}. Forms that work: {FORMS}."
@@ -115,8 +117,7 @@ class _Reader:
         found = _DAYS_AHEAD.fullmatch(phrase)
         if found is None:
             return None
-        word = found["amount"]
-        amount = int(word) if word.isdecimal() else _NUMBERS.index(word)
+        amount = number(found["amount"])
         if amount == 0:
             raise ValueError("it is empty")
         tomorrow = self.today + timedelta(days=1)
@@ -135,37 +136,27 @@ class _Reader:
                 raise ValueError(f"there is no month {found[2]}")
             return self._days(self._first(begin), self._first(begin + (1 if found[2] else 12)))
         found = re.fullmatch(
-            r"(?:(?P<which>this|next|last) )?(?P<name>[a-z]{3,9})\.?(?: (?P<year>\d{4}))?", phrase
+            rf"(?:(?P<which>this|next|last) )?(?P<name>{MONTH})(?: (?P<year>\d{{4}}))?", phrase
         )
         if found is None:
             return None
-        name = found["name"]
-        number = next(
-            (
-                i
-                for i, month in enumerate(MONTHS)
-                if month.startswith(name if name != "sept" else "sep")
-            ),
-            None,
-        )
-        if number is None:
-            return None
+        month = month_number(found["name"]) - 1
         if found["year"]:
-            begin = (int(found["year"]) - self.today.year) * 12 + number
+            begin = (int(found["year"]) - self.today.year) * 12 + month
             return self._days(self._first(begin), self._first(begin + 1))
         notes: tuple[str, ...] = ()
         if found["which"] == "last":
-            begin = number if number < self.today.month - 1 else number - 12
-        elif number < self.today.month - 1 or (
-            found["which"] == "next" and number == self.today.month - 1
+            begin = month if month < self.today.month - 1 else month - 12
+        elif month < self.today.month - 1 or (
+            found["which"] == "next" and month == self.today.month - 1
         ):
-            begin = number + 12
+            begin = month + 12
             notes = (
-                f"{MONTHS[number].capitalize()} is read as that of {self.today.year + 1}; for the "
-                f'one that is past say "{MONTHS[number]} {self.today.year}".',
+                f"{MONTHS[month].capitalize()} is read as that of {self.today.year + 1}; for the "
+                f'one that is past say "{MONTHS[month]} {self.today.year}".',
             )
         else:
-            begin = number
+            begin = month
         return self._days(self._first(begin), self._first(begin + 1), *notes)
 
     def _open(self, phrase: str) -> Range | None:

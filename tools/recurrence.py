@@ -4,31 +4,22 @@ A rule is stored without its beginning (DTSTART in RFC 5545); that is a time of 
 of the task, and gives what the rule leaves open: the time of day, mostly.
 """
 
-import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from .clock_times import END_OF_DAY, existing
 from .dates import Due, read_due
 from .errors import DueNotUnderstoodError, RecurrenceNotUnderstoodError
+from .locales import in_english
+from .occurrences import next_moment
+from .recurrence_clauses import take_apart
+from .recurrence_days import Repeating, in_short_months
 from .recurrence_texts import rule_in_words
-from .recurrence_words import FORMS, Repeating, in_short_months, read_repeating
-from .rrules import TEXT_MAX, Rule, next_moment, parse_rule
+from .recurrence_words import FORMS, read_repeating
+from .rrules import TEXT_MAX, Rule, parse_rule
 from .texts import quoted
-
-_COMPLETION = re.compile(
-    r" ?\b(?:after|from|since|upon|following) (?:its |the )?(?:last )?completion$|"
-    r" ?\bafter (?:(?:it|this|i|being|having)(?:'s|'ve)? ?)?(?:is |was |have |been )?"
-    r"(?:done|completed?|completing|finish(?:ed|ing)?)(?: (?:it|this))?$"
-)
-_TIMES = re.compile(
-    r" ?\b(?:for )?(?:a total of )?(?P<count>\d{1,6}|two|three|four|five|six|seven|eight|nine|ten)"
-    r" (?:times|occurrences|repetitions)\b(?! (?:a|per|every|each) )"
-)
-_CLAUSE = re.compile(
-    r"(?: |^)(?P<which>until|till|til|through|ending|starting|beginning)(?: (?:on|from|at))? "
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,43 +34,63 @@ class Recurrence:
     #: end at 23:59.
     first: datetime
     #: Which parts of `first` somebody named; the other was supplied.
-    names_day: bool = True
-    names_time: bool = True
+    names_day: bool
+    names_time: bool
     #: How it was understood, where it could have been meant otherwise: sentences for the model.
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    #: What was said, whatever `first` is.
+    _said: Repeating
 
     def beginning(self, due: Due | None, *, now: datetime) -> "Recurrence":
         """The same with the due time that was given along with it as its first occurrence.
 
+        What one of the two doesn't name is taken from the other. Always use the `rule` of the
+        result: from a 31st on, "monthly" is on the last day of each month.
+
         Raises:
-            RecurrenceNotUnderstoodError: the two name different times of day.
+            RecurrenceNotUnderstoodError: they name different times of day, or `due` is after the
+                end.
         """
         if due is None:
             return self
-        zone = _zone(due.moment)
-        rule = parse_rule(self.rule, zone=zone)
-        at = due.moment.time() if due.names_time else self.first.time()
-        if due.names_time and self.names_time and not rule.hours and at != self.first.time():
-            raise RecurrenceNotUnderstoodError(
-                f"It repeats at {self.first:%H:%M}, but is due at {at:%H:%M}. Ask which is meant, "
-                "and give one of them."
-            )
+        rule, zone = self._said.rule, _zone(due.moment)
+        at = self._at(due, rule)
         if due.names_day:
-            moment = datetime.combine(due.moment, at.replace(fold=0), zone)
+            first = existing(datetime.combine(due.moment, at, zone))
         elif rule.names_day:
-            moment = datetime.combine(self.first, at.replace(fold=0), zone)
-            if existing(moment) <= now:
-                later = next_moment(replace(rule, interval=1), start=moment, after=now, zone=zone)
-                moment = later or moment
+            coming = existing(datetime.combine(self.first, at, zone))
+            every = replace(rule, interval=1, count=None, until=None)
+            later = next_moment(every, start=coming, after=now, zone=zone)
+            first = coming if coming > now or later is None else later
         else:
-            moment = due.moment
-        return _begun(
-            rule,
-            existing(moment),
-            self,
-            names_day=due.names_day or self.names_day,
-            names_time=due.names_time or self.names_time,
-        )
+            first = due.moment
+        try:
+            return _beginning(
+                self._said,
+                first,
+                from_completion=self.from_completion,
+                names_day=due.names_day or self.names_day,
+                names_time=due.names_time or self.names_time,
+            )
+        except ValueError as error:
+            raise RecurrenceNotUnderstoodError(
+                f"{due.moment.date().isoformat()} can't be the first time: {error}."
+            ) from error
+
+    def _at(self, due: Due, rule: Rule) -> time:
+        """The time of day that is meant by both."""
+        if rule.hours:
+            at = due.moment.time() if due.names_time else _times(rule)[0]
+        elif not self.names_time:
+            at = due.moment.time()
+        elif due.names_time and due.moment.time() != self.first.time():
+            raise RecurrenceNotUnderstoodError(
+                f"It repeats at {self.first:%H:%M}, but is due at {due.moment:%H:%M}. Ask which is "
+                "meant, and give one of them."
+            )
+        else:
+            at = self.first.time()
+        return at.replace(fold=0)
 
 
 def read_recurrence(
@@ -93,11 +104,10 @@ def read_recurrence(
     Raises:
         RecurrenceNotUnderstoodError: it can't be read, or can be read in two ways.
     """
-    now = now.astimezone(zone)
     try:
-        if len(text) > TEXT_MAX:
-            raise ValueError(f"it has {len(text):,} characters, {TEXT_MAX} is the most")
-        return _read(_Phrase(text, now, zone, locale))
+        if not text.strip() or len(text) > TEXT_MAX:
+            raise ValueError(f"1 to {TEXT_MAX} characters are needed")
+        return _read(text, now.astimezone(zone), zone, locale)
     except RecurrenceNotUnderstoodError:
         raise
     except (ValueError, OverflowError, DueNotUnderstoodError) as error:
@@ -127,17 +137,17 @@ def next_after_completion(
 ) -> datetime | None:
     """When a task repeats whose next time is counted from its completion.
 
-    It keeps the time of day of `start`, its due time; the day is counted from that of `completed`
+    It keeps the time of day of `start`, its due time; the days are counted from that of `completed`
     in `zone`.
 
     Raises:
         RecurrenceNotUnderstoodError: `rule` can't be used.
     """
     at = start.astimezone(zone).time().replace(fold=0)
-    begin = datetime.combine(completed.astimezone(zone), at, zone)
-    repeating = _in_short_months(parse_rule(rule, zone=zone), begin)
-    # The rest of the day of completion is no longer meant.
-    return next_moment(repeating.rule, start=begin, after=existing(begin), zone=zone)
+    begin = existing(datetime.combine(completed.astimezone(zone), at, zone))
+    repeating = _in_short_months(Repeating(parse_rule(rule, zone=zone)), begin)
+    # Not `completed`: in the morning, the time on the same day is still to come.
+    return next_moment(repeating.rule, start=begin, after=begin, zone=zone)
 
 
 def describe(
@@ -159,138 +169,96 @@ def describe(
     )
 
 
-class _Phrase:
-    """A phrase taken apart: what repeats, from when, until when, how often."""
-
-    def __init__(self, text: str, now: datetime, zone: ZoneInfo, locale: str | None) -> None:
-        self.now, self.zone = now, zone
-        phrase = " ".join(re.sub(r"[,&]|\bas well as\b", " and ", text.casefold()).split())
-        phrase = re.sub(r"\band(?: and)+\b", "and", phrase).rstrip(" .!")
-        phrase = re.sub(r"^(?:it |this )?(?:repeat|recur|happen)(?:s|ing)? ", "", phrase)
-        self.rule: Rule | None = None
-        phrase, completion = _COMPLETION.subn("", phrase)
-        self.from_completion = bool(completion)
-        if "freq=" in phrase:
-            line = _COMPLETION.sub("", text.strip().casefold()).removeprefix("by the rule ")
-            self.rule = parse_rule(line.upper(), zone=zone)
-            phrase = ""
-        self.count: int | None = None
-        self.until: datetime | None = None
-        self.starting: Due | None = None
-        phrase = self._cut_count(phrase)
-        phrase = self._cut_clauses(phrase, locale)
-        phrase = phrase.removesuffix(" and")
-        if (
-            completion
-            and not self.rule
-            and not re.match("every|each|daily|weekly|month|year", phrase)
-        ):
-            phrase = f"every {phrase}"
-        self.words = phrase
-
-    def _cut_count(self, phrase: str) -> str:
-        found = _TIMES.search(phrase)
-        if found is None or self.rule is not None:
-            return phrase
-        words = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-        count = found["count"]
-        self.count = int(count) if count.isdecimal() else words.index(count) + 2
-        return phrase[: found.start()] + phrase[found.end() :]
-
-    def _cut_clauses(self, phrase: str, locale: str | None) -> str:
-        found = list(_CLAUSE.finditer(phrase))
-        ends = [*(clause.start() for clause in found[1:]), len(phrase)]
-        for this, end in zip(found, ends, strict=bool(found)):
-            clause = phrase[this.end() : end]
-            due = read_due(clause.removesuffix(" and"), now=self.now, zone=self.zone, locale=locale)
-            if not due.names_day or due.names_time:
-                raise ValueError(
-                    f'give a day alone after "{this["which"]}", and the time before it'
-                )
-            if this["which"] in ("starting", "beginning"):
-                self.starting = due
-            else:
-                self.until = datetime.combine(due.moment, time(23, 59, 59), self.zone)
-        return phrase[: found[0].start()] if found else phrase
-
-
-def _read(phrase: _Phrase) -> Recurrence:
-    zone, now = phrase.zone, phrase.now
-    repeating = Repeating(phrase.rule) if phrase.rule else read_repeating(phrase.words)
-    rule = repeating.rule
-    if phrase.count is not None:
-        # Through its text, so that the bounds are those of rules.
-        rule = parse_rule(f"{rule};COUNT={phrase.count}", zone=zone)
-    if phrase.until is not None:
-        rule = replace(rule, until=phrase.until.astimezone(UTC))
-    at = repeating.at
-    if rule.hours:
-        at = time(rule.hours[0], rule.minutes[0] if rule.minutes else 0)
-    if rule.hours and len(rule.hours) * max(1, len(rule.minutes)) == 1:
+def _read(text: str, now: datetime, zone: ZoneInfo, locale: str | None) -> Recurrence:
+    clauses = take_apart(text, partial(read_due, now=now, zone=zone, locale=locale))
+    if clauses.rule is not None:
+        said = Repeating(parse_rule(clauses.rule, zone=zone))
+    else:
+        said = _in_any_language(clauses.repeats, locale)
+    rule = said.rule
+    if clauses.count is not None:
+        rule = replace(rule, count=clauses.count)
+    if clauses.until is not None:
+        last = datetime.combine(clauses.until, time(23, 59, 59), zone)
+        rule = replace(rule, until=last.astimezone(UTC))
+    at = _times(rule)[0] if rule.hours else said.at
+    if len(_times(rule)) == 1:
         # The time of day is that of the first occurrence: it can be moved without the rule.
         rule = replace(rule, hours=(), minutes=())
-    if phrase.from_completion:
+    if clauses.from_completion:
         _check_from_completion(rule)
-    day = phrase.starting.moment.date() if phrase.starting else now.date()
-    first = _first(rule, day, at, now, zone, begins=phrase.starting is not None)
-    recurrence = Recurrence(
-        rule=str(rule),
-        from_completion=phrase.from_completion,
-        first=first,
-        names_day=rule.names_day or phrase.starting is not None,
-        names_time=at is not None,
-        notes=repeating.notes + (phrase.starting.notes if phrase.starting else ()),
-    )
-    return _begun(
-        rule, first, recurrence, names_day=recurrence.names_day, names_time=recurrence.names_time
-    )
-
-
-def _first(
-    rule: Rule, day: date, at: time | None, now: datetime, zone: ZoneInfo, *, begins: bool
-) -> datetime:
-    start = datetime.combine(day, at or END_OF_DAY, zone)
+    starting = clauses.starting
+    day = starting.moment.date() if starting else now.date()
     midnight = datetime.combine(day, time(), zone)
-    after = midnight - timedelta(seconds=1) if begins else now
+    return _beginning(
+        replace(said, rule=rule, notes=said.notes + (starting.notes if starting else ())),
+        _first(rule, day, at, midnight - timedelta(seconds=1) if starting else now, zone),
+        from_completion=clauses.from_completion,
+        names_day=rule.names_day or starting is not None,
+        names_time=at is not None,
+    )
+
+
+def _in_any_language(phrase: str, locale: str | None) -> Repeating:
+    try:
+        return read_repeating(phrase)
+    except ValueError:
+        translated = in_english(phrase, locale)
+        if translated == phrase:
+            raise
+        return read_repeating(translated)
+
+
+def _times(rule: Rule) -> list[time]:
+    """The times of day that are in the rule."""
+    return [time(hour, minute) for hour in rule.hours for minute in rule.minutes or (0,)]
+
+
+def _first(rule: Rule, day: date, at: time | None, after: datetime, zone: ZoneInfo) -> datetime:
     # Every second Tuesday begins with the next one; from there on they are counted.
-    every = replace(rule, interval=1, count=None) if rule.names_day else Rule("DAILY")
+    every = replace(rule, interval=1, count=None, until=None) if rule.names_day else Rule("DAILY")
     if rule.hours:
         every = replace(every, hours=rule.hours, minutes=rule.minutes or (0,))
-        start = midnight
+    start = datetime.combine(day, time() if rule.hours else at or END_OF_DAY, zone)
     first = next_moment(every, start=start, after=after, zone=zone)
-    if first is None or (rule.until is not None and first > rule.until):
-        raise ValueError(
-            "it ends before it begins"
-            if rule.until is not None
-            else "there is no such day within a hundred years"
-        )
+    if first is None:
+        raise ValueError("there is no such day within a hundred years")
     return first
 
 
-def _begun(
-    rule: Rule, first: datetime, said: Recurrence, *, names_day: bool, names_time: bool
+def _beginning(
+    said: Repeating, first: datetime, *, from_completion: bool, names_day: bool, names_time: bool
 ) -> Recurrence:
-    """`said`, with its beginning and what follows from that."""
-    repeating = _in_short_months(rule, first)
-    notes = said.notes + repeating.notes
-    if not _is_occurrence(repeating.rule, first):
+    """
+    Raises:
+        ValueError: it has ended before.
+    """
+    # Counted from completion, another day is the first each time.
+    repeating = said if from_completion else _in_short_months(said, first)
+    rule, notes = repeating.rule, repeating.notes
+    if rule.until is not None and first > rule.until:
+        raise ValueError("it ends before it begins")
+    if not from_completion and not _is_occurrence(rule, first):
+        # RFC 5545 counts it all the same, dateutil doesn't.
+        rule = replace(rule, count=max(1, rule.count - 1) if rule.count is not None else None)
         notes += (
-            f"{first:%A}, {first.date().isoformat()} is not one of the days on which it repeats; "
-            "it is due then once, and after that as it repeats.",
+            f"{first:%A}, {first.date().isoformat()} at {first:%H:%M} is not one of the times at "
+            "which it repeats; it is due then once, and after that as it repeats.",
         )
-    return replace(
-        said,
-        rule=str(repeating.rule),
+    return Recurrence(
+        rule=str(rule),
+        from_completion=from_completion,
         first=first,
         names_day=names_day,
         names_time=names_time,
-        notes=tuple(dict.fromkeys(notes)),
+        notes=notes,
+        _said=said,
     )
 
 
 def _is_occurrence(rule: Rule, moment: datetime) -> bool:
     before, zone = moment - timedelta(seconds=1), _zone(moment)
-    return next_moment(replace(rule, until=None), start=moment, after=before, zone=zone) == moment
+    return next_moment(rule, start=moment, after=before, zone=zone) == moment
 
 
 def _zone(moment: datetime) -> ZoneInfo:
@@ -299,17 +267,20 @@ def _zone(moment: datetime) -> ZoneInfo:
     return moment.tzinfo
 
 
-def _in_short_months(rule: Rule, first: datetime) -> Repeating:
+def _in_short_months(said: Repeating, first: datetime) -> Repeating:
     """Every month from a 31st on is the last day of each: the rule alone would leave some out."""
-    if rule.days or rule.month_days or rule.frequency not in ("MONTHLY", "YEARLY"):
-        return Repeating(rule)
+    rule = said.rule
+    if rule.days or rule.month_days:
+        return said
     if rule.frequency == "MONTHLY":
         clamped = in_short_months(replace(rule, month_days=(first.day,)))
-    elif (first.month, first.day) == (2, 29) and not rule.months:
+    elif rule.frequency == "YEARLY" and not rule.months and (first.month, first.day) == (2, 29):
         clamped = in_short_months(replace(rule, months=(2,), month_days=(29,)))
     else:
-        return Repeating(rule)
-    return clamped if clamped.notes else Repeating(rule)
+        return said
+    if not clamped.notes:
+        return said
+    return replace(said, rule=clamped.rule, notes=said.notes + clamped.notes)
 
 
 def _check_from_completion(rule: Rule) -> None:

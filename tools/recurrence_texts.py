@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from .recurrence_words import MONTHS
+from .calendar_words import MONTHS, WEEKDAYS
 from .rrules import Day, Rule
 
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _NTHS = {
     1: "first",
     2: "second",
@@ -83,7 +82,7 @@ def _weekly(rule: Rule, every: str) -> str:
         return every
     if rule.days == _WORKDAYS:
         return "every weekday" if rule.interval == 1 else f"{every} on weekdays"
-    names = _joined([_WEEKDAYS[day.weekday] for day in rule.days])
+    names = _joined([WEEKDAYS[day.weekday].capitalize() for day in rule.days])
     if rule.interval == 1:
         return f"every {names}"
     if rule.interval == 2 and len(rule.days) == 1:
@@ -101,7 +100,9 @@ def _in_month(rule: Rule) -> str | None:
         weekdays, nths = {day.weekday for day in rule.days}, [day.nth for day in rule.days]
         if rule.positions or len(weekdays) > 1 or not set(nths) <= set(_NTHS):
             return None
-        return f"the {_joined([_NTHS[nth] for nth in nths])} {_WEEKDAYS[weekdays.pop()]}"
+        return (
+            f"the {_joined([_NTHS[nth] for nth in nths])} {WEEKDAYS[weekdays.pop()].capitalize()}"
+        )
     days = rule.month_days
     if rule.positions:
         # As `in_short_months` makes it: the last of these days that the month has.

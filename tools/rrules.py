@@ -1,40 +1,28 @@
-"""Recurrence rules of RFC 5545: read, checked, written in one form, and followed in a time zone.
-
-dateutil follows them, on wall-clock time without a zone: a task at 09:00 stays at 09:00 when the
-clocks change. It is only given rules that were checked here, and never more than a few hundred
-years of calendar: it looks for the next 30th of February until the year 9999.
-"""
+"""Recurrence rules of RFC 5545: read, checked, and written in the one form that is stored."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import MAXYEAR, UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from dateutil import rrule  # type: ignore[import-untyped]
-
-from .clock_times import existing
 from .errors import RecurrenceNotUnderstoodError
 from .texts import quoted
 
 #: Characters that a rule or a phrase may have; longer ones aren't looked at.
 TEXT_MAX = 300
 INTERVAL_MAX = 1000
+YEARS_APART_MAX = 50
 COUNT_MAX = 1000
 #: Times of day that a rule may have; more would repeat hourly by another name.
 TIMES_MAX = 12
+#: Values of BYSETPOS: each goes over all the days of a year.
+POSITIONS_MAX = 12
 #: Years of UNTIL, as those of a due time.
 YEARS = range(1970, 3000)
 
 FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-
-#: The Gregorian calendar repeats, weekdays and all, after as many years.
-_CYCLE = 400
-#: Years after a moment in which dateutil at least looks for the next occurrence.
-_HORIZON = 100
-#: More than clocks were ever put forward by: Pacific/Apia left out a day.
-_LONGEST_GAP = timedelta(days=2)
 
 _NUMBERS = {
     "BYMONTH": range(1, 13),
@@ -150,39 +138,39 @@ def _parsed(text: str, zone: ZoneInfo) -> Rule:
         raise ValueError("tasks are due at full minutes; leave BYSECOND out")
     return Rule(
         frequency=parts.get("FREQ", ""),
-        interval=_number("INTERVAL", parts.get("INTERVAL", "1"), range(1, INTERVAL_MAX + 1)),
+        interval=_number("INTERVAL", parts.get("INTERVAL", "1")),
         months=_numbers(parts, "BYMONTH"),
         month_days=_numbers(parts, "BYMONTHDAY"),
         days=_days(parts.get("BYDAY")),
         hours=_numbers(parts, "BYHOUR"),
         minutes=_numbers(parts, "BYMINUTE"),
         positions=_numbers(parts, "BYSETPOS"),
-        count=_number("COUNT", parts["COUNT"], range(1, COUNT_MAX + 1))
-        if "COUNT" in parts
-        else None,
+        count=_number("COUNT", parts["COUNT"]) if "COUNT" in parts else None,
         until=_until(parts["UNTIL"], zone) if "UNTIL" in parts else None,
         week_start=_weekday(parts.get("WKST", "MO")),
     )
 
 
-def _number(name: str, text: str, allowed: range, *, signed: bool = False) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,6}" if signed else "[0-9]{1,6}", text) or (
-        abs(int(text)) not in allowed
-    ):
-        from_end = f" or {-allowed[0]} to {-allowed[-1]}" if signed else ""
-        raise ValueError(
-            f"{name} is {quoted(text)}; it can be {allowed[0]} to {allowed[-1]}{from_end}"
-        )
+def _number(name: str, text: str) -> int:
+    if not re.fullmatch("[0-9]{1,6}", text):
+        raise ValueError(f"{name} is {quoted(text)}, which is no number")
     return int(text)
 
 
 def _numbers(parts: dict[str, str], name: str) -> tuple[int, ...]:
     if name not in parts:
         return ()
-    signed = name in _FROM_THE_END
-    return _ordered(
-        _number(name, text, _NUMBERS[name], signed=signed) for text in parts[name].split(",")
-    )
+    allowed, signed, numbers = _NUMBERS[name], name in _FROM_THE_END, set()
+    for text in parts[name].split(","):
+        if not re.fullmatch(r"[+-]?[0-9]{1,3}" if signed else "[0-9]{1,3}", text) or (
+            abs(int(text)) not in allowed
+        ):
+            from_end = f", or {-allowed[0]} to {-allowed[-1]}" if signed else ""
+            raise ValueError(
+                f"{name} has {quoted(text)}; it can be {allowed[0]} to {allowed[-1]}{from_end}"
+            )
+        numbers.add(int(text))
+    return _ordered(numbers)
 
 
 def _ordered(numbers: Iterable[int]) -> tuple[int, ...]:
@@ -231,6 +219,14 @@ def _check(rule: Rule) -> None:
         )
     if rule.frequency not in FREQUENCIES:
         raise ValueError(f"FREQ has to be one of {', '.join(FREQUENCIES)}")
+    if rule.frequency == "YEARLY" and rule.interval > YEARS_APART_MAX:
+        raise ValueError(f"{YEARS_APART_MAX} years are the most that can lie between")
+    if len(rule.positions) > POSITIONS_MAX:
+        raise ValueError(f"BYSETPOS can have {POSITIONS_MAX} values at most")
+    if rule.count is not None and not 1 <= rule.count <= COUNT_MAX:
+        raise ValueError(f"it can come 1 to {COUNT_MAX} times, not {rule.count}")
+    if not 1 <= rule.interval <= INTERVAL_MAX:
+        raise ValueError(f"the interval can be 1 to {INTERVAL_MAX}, not {rule.interval}")
     if rule.count is not None and rule.until is not None:
         raise ValueError("COUNT and UNTIL exclude each other; leave one out")
     if rule.until is not None and rule.until.year not in YEARS:
@@ -251,61 +247,3 @@ def _check(rule: Rule) -> None:
         raise ValueError("BYSETPOS chooses among what another part such as BYDAY gives; add that")
     if len(rule.hours or [0]) * len(rule.minutes or [0]) > TIMES_MAX:
         raise ValueError(f"more than {TIMES_MAX} times a day are too many for a task")
-
-
-def next_moment(rule: Rule, *, start: datetime, after: datetime, zone: ZoneInfo) -> datetime | None:
-    """The first occurrence later than `after`, as a time in `zone`; None when there are no more.
-
-    `start` is the first occurrence: its time of day, and what else the rule doesn't say, are those
-    of all. What lies more than a century ahead counts as never.
-    """
-    found: datetime | None = None
-    # Of the times that the clocks skip the first can end up later than the last: 02:30 is moved
-    # to 03:30, 03:10 isn't moved.
-    for wall in _walls(rule, start, after, zone):
-        if found is not None and wall >= found.replace(tzinfo=None):
-            break
-        moment = existing(wall.replace(tzinfo=zone))
-        instant = moment.astimezone(UTC)
-        if instant <= after or (rule.until is not None and instant > rule.until):
-            continue
-        if found is None or instant < found.astimezone(UTC):
-            found = moment
-    return found
-
-
-def _walls(rule: Rule, start: datetime, after: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """The times on the clocks of `zone`, from a little before `after` on, without their zone."""
-    first = start.astimezone(zone).replace(tzinfo=None, fold=0)
-    earliest = after.astimezone(zone).replace(tzinfo=None) - _LONGEST_GAP
-    if rule.count is None and rule.frequency in ("DAILY", "WEEKLY"):
-        step = timedelta(days=rule.interval * (7 if rule.frequency == "WEEKLY" else 1))
-        first += max(0, (earliest - first) // step - 1) * step
-    # The same days some cycles of the calendar later are closer to the last year that there is.
-    latest = max(first.year, earliest.year)
-    shift = (MAXYEAR - _HORIZON - latest) // _CYCLE * _CYCLE
-    until = None
-    if rule.until is not None:
-        until = rule.until.astimezone(zone).replace(tzinfo=None) + _LONGEST_GAP
-        if until.year + shift > MAXYEAR:
-            until = None
-    found = rrule.rrule(
-        getattr(rrule, rule.frequency),
-        dtstart=_shifted(first, shift),
-        interval=rule.interval,
-        wkst=rule.week_start,
-        count=rule.count,
-        until=until and _shifted(until, shift),
-        bysetpos=rule.positions or None,
-        bymonth=rule.months or None,
-        bymonthday=rule.month_days or None,
-        byweekday=[rrule.weekday(day.weekday, day.nth or None) for day in rule.days] or None,
-        byhour=rule.hours or None,
-        byminute=rule.minutes or None,
-    )
-    for wall in found.xafter(_shifted(earliest, shift), inc=True):
-        yield _shifted(wall, -shift)
-
-
-def _shifted(wall: datetime, years: int) -> datetime:
-    return wall.replace(year=wall.year + years)
