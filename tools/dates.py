@@ -87,20 +87,44 @@ def read_due(text: str, *, now: datetime, zone: ZoneInfo, locale: str | None = N
     Raises:
         DueNotUnderstoodError: as `parse_due`.
     """
-    phrase = " ".join(text[: PHRASE_MAX + 1].casefold().replace(",", " ").split()).rstrip(" !?")
-    # The point after "15.3." tells it from a time.
-    phrase = phrase if _POINTED.search(phrase) else phrase.rstrip(" .!?")
-    phrase = phrase.replace("half an hour", "30 minutes")
     try:
-        if not phrase or len(text) > PHRASE_MAX:
-            raise ValueError("give a date, a time or both")
-        due = _placed(_in_any_language(phrase, now.astimezone(zone), zone, locale), now)
-        if due.moment.year not in YEARS:
-            raise ValueError(f"the year has to be from {YEARS[0]} to {YEARS[-1]}")
+        due = read_phrase(tidied(text), now=now.astimezone(zone), zone=zone, locale=locale)
     except (ValueError, OverflowError) as error:
         raise DueNotUnderstoodError(
             f"The due time {quoted(text)} was not understood: {error}. Forms that work: {FORMS}."
         ) from error
+    if due.moment > now:
+        return due
+    past = (
+        f"{due.moment:%A}, {due.moment.date().isoformat()} at {due.moment:%H:%M} is in the past; "
+        "ask if another time was meant."
+    )
+    return replace(due, notes=(*due.notes, past))
+
+
+def tidied(text: str) -> str:
+    """A phrase in lower case, its words one space apart.
+
+    Raises:
+        ValueError: it is empty or too long.
+    """
+    phrase = " ".join(text[: PHRASE_MAX + 1].casefold().replace(",", " ").split()).rstrip(" !?")
+    if not phrase.strip(".") or len(text) > PHRASE_MAX:
+        raise ValueError(f"1 to {PHRASE_MAX} characters that name a day, a time or both are needed")
+    # The point after "15.3." tells it from a time.
+    return phrase if _POINTED.search(phrase) else phrase.rstrip(" .!?")
+
+
+def read_phrase(phrase: str, *, now: datetime, zone: ZoneInfo, locale: str | None) -> Due:
+    """What a tidied phrase means; `now` is a time in `zone`.
+
+    Raises:
+        ValueError: why `read_due` refuses it.
+    """
+    phrase = phrase.replace("half an hour", "30 minutes")
+    due = _placed(_in_any_language(phrase, now, zone, locale))
+    if due.moment.year not in YEARS:
+        raise ValueError(f"the year has to be from {YEARS[0]} to {YEARS[-1]}")
     return due
 
 
@@ -186,19 +210,17 @@ def _read(phrase: str, now: datetime, zone: ZoneInfo, order: str | None) -> Due:
     )
 
 
-def _placed(due: Due, now: datetime) -> Due:
+def _placed(due: Due) -> Due:
     """The due time at a moment that exists, with notes on what is unusual about it."""
     moment, notes = existing(due.moment), list(due.notes)
     if moment.replace(tzinfo=None) != due.moment.replace(tzinfo=None):
-        notes.append(f"The clocks skip {due.moment:%H:%M} that day; it is moved to {moment:%H:%M}.")
+        notes.append(
+            f"The clocks skip {due.moment:%H:%M} on {due.moment.date().isoformat()}; it is moved "
+            f"to {moment:%H:%M} on {moment.date().isoformat()}."
+        )
     elif due.names_time and _comes_twice(due.moment):
         which = "second" if moment.fold else "first"
         notes.append(f"{moment:%H:%M} comes twice that day; the {which} is meant.")
-    if moment <= now:
-        notes.append(
-            f"{moment:%A}, {moment.date().isoformat()} at {moment:%H:%M} is in the past; ask if "
-            "another time was meant."
-        )
     return replace(due, moment=moment, notes=tuple(notes))
 
 

@@ -95,7 +95,7 @@ def _compiled(name: str) -> list[tuple[re.Pattern[str], str]]:
     info, language = _known(name), name.split("-")[0]
     words: dict[str, str] = {}
     for key, english in _RELATIVE.items():
-        words |= {_plain(word): english for word in info["relative-type"].get(key, ())}
+        words |= {_plain(word): english for word in info.get("relative-type", {}).get(key, ())}
     spans: dict[str, str] = {}
     for key, english in _SPANS.items():
         for form in info.get("relative-type-regex", {}).get(key, ()):

@@ -9,8 +9,9 @@ from dateutil.relativedelta import relativedelta  # type: ignore[import-untyped]
 
 from .calendar_words import AMOUNT, MONTH, MONTHS, month_number, number
 from .clock_times import existing
-from .dates import PHRASE_MAX, YEARS, read_due
+from .dates import YEARS, read_phrase, tidied
 from .errors import DueNotUnderstoodError
+from .locales import in_english
 from .texts import quoted
 
 FORMS = (
@@ -52,11 +53,9 @@ def read_range(text: str, *, now: datetime, zone: ZoneInfo, locale: str | None =
         DueNotUnderstoodError: it can't be read, or can be read in two ways.
     """
     now = now.astimezone(zone)
-    phrase = " ".join(text[: PHRASE_MAX + 1].casefold().replace(",", " ").split()).rstrip(" .!?")
     try:
-        if not phrase or len(text) > PHRASE_MAX:
-            raise ValueError("give a day or a range of days")
-        found = _Reader(now, zone, locale).read(re.sub(r"^(?:due|on|in) (?!the )", "", phrase))
+        phrase = tidied(text)
+        found = _in_any_language(phrase, _Reader(now, zone, locale))
         if found.start is not None and found.end is not None and found.start >= found.end:
             raise ValueError(
                 "it is a moment; give its day, or another moment after a slash"
@@ -70,6 +69,16 @@ def read_range(text: str, *, now: datetime, zone: ZoneInfo, locale: str | None =
     return found
 
 
+def _in_any_language(phrase: str, reader: "_Reader") -> Range:
+    translated = in_english(phrase, reader.locale)
+    try:
+        return reader.read(translated)
+    except ValueError:
+        if translated == phrase:
+            raise
+        return reader.read(phrase)
+
+
 class _Reader:
     def __init__(self, now: datetime, zone: ZoneInfo, locale: str | None) -> None:
         self.now, self.zone, self.locale = now, zone, locale
@@ -78,14 +87,19 @@ class _Reader:
     def read(self, phrase: str) -> Range:
         if phrase in ("overdue", "past due", "late"):
             return Range(None, self.now)
-        for form in (self._period, self._span, self._month, self._open, self._day_or_moment):
-            if (found := form(phrase)) is not None:
-                return found
-        if sides := _EACH_SIDE.fullmatch(phrase):
-            return self._between(sides[1], sides[2])
+        phrase = re.sub(r"^(?:due|on|in) (?!the )", "", phrase)
+        if (found := self._open(phrase)) is not None:
+            return found
         if phrase.endswith("/"):
             return Range(self._bounds(phrase.rstrip("/ ")).start, None)
-        return self._bounds(phrase)
+        sides = _EACH_SIDE.fullmatch(phrase)
+        try:
+            return self._bounds(phrase)
+        except ValueError:
+            # "3/12" is a date that wasn't understood, and no range.
+            if sides is None or re.fullmatch(r"[\d./-]{1,10}", phrase):
+                raise
+        return self._between(sides[1], sides[2])
 
     def _days(self, first: date, end: date, *notes: str) -> Range:
         """The days from `first` on and before `end`."""
@@ -182,16 +196,10 @@ class _Reader:
 
     def _bounds(self, phrase: str) -> Range:
         """What a phrase for a day, a moment or a period lies between."""
-        for form in (self._period, self._span, self._month, self._day_or_moment):
+        for form in (self._period, self._span, self._month):
             if (found := form(phrase)) is not None:
                 return found
-        raise ValueError(f"{quoted(phrase)} is no day")
-
-    def _day_or_moment(self, phrase: str) -> Range | None:
-        try:
-            due = read_due(phrase, now=self.now, zone=self.zone, locale=self.locale)
-        except DueNotUnderstoodError:
-            return None
+        due = read_phrase(phrase, now=self.now, zone=self.zone, locale=self.locale)
         if due.names_time:
             return Range(due.moment, due.moment, due.notes)
         day = due.moment.date()
