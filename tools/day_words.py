@@ -16,12 +16,13 @@ _YEAR = r"(?: (?P<year>\d{4}))?"
 _MONTH_DATE = re.compile(rf"(?:{_DAY} (?:of )?{MONTH}|{MONTH} {_DAY}){_YEAR}")
 _AMOUNT = rf"(?:{AMOUNT}|an?)"
 _CLOCK_UNIT = r"(?:h|hrs?|hours?|m|mins?|minutes?)"
-_DAY_UNIT = r"(?:days?|weeks?|fortnights?|months?|years?)"
+# "2026 week" is no span.
+_DAYS = rf"(?:{_AMOUNT} days?|(?!\d{{4}}){_AMOUNT} (?:weeks?|fortnights?|months?|years?))"
 CLOCK_SPAN = re.compile(
     rf"(?:in )?{_AMOUNT} ?{_CLOCK_UNIT}(?: (?:and )?{_AMOUNT} ?{_CLOCK_UNIT})?(?: from now)?"
 )
 _DAY_SPAN = re.compile(
-    rf"(?:in )?{_AMOUNT} {_DAY_UNIT}(?: (?:and )?{_AMOUNT} {_DAY_UNIT})?(?: from (?:now|today))?"
+    rf"(?:in )?{_DAYS}(?: (?:and )?{_DAYS})?(?: from (?:now|today))?"
     r"|next (?:week|month|year)"
 )
 

@@ -68,8 +68,8 @@ def take_apart(text: str, read_day: Callable[[str], Due]) -> Clauses:
     if clauses:
         phrase = phrase[: clauses[0].start()]
     phrase = phrase.removesuffix(" and")
-    if completion and re.match(r"\d|an? ", phrase):
-        phrase = f"every {phrase}"
+    if completion:
+        phrase = re.sub(r"^(?=\d)|^an? ", "every ", phrase)
     until = days.get("until")
     return Clauses(
         phrase,

@@ -42,9 +42,30 @@ _SYNONYMS = (
     (r"\b(?:yearly|annually)\b", "every year"),
     (r"\b(?:week ?day|work(?:ing)? ?day|business day)(s?)\b", r"weekday\1"),
 )
-_TWO_MEANINGS = re.compile(r"\b(?:bi|semi)[- ]?(?:weekly|monthly|annual(?:ly)?|yearly)\b")
-_OFTENER = re.compile(r"\b(?:hours?|hourly|minutes?|minutely|seconds|secondly)\b")
-_PER_PERIOD = re.compile(r"\b(?:twice|thrice|\w+ times) (?:a|per|every) ")
+#: What people say that can't be a rule, and what to do about it.
+_REFUSED = (
+    (
+        r"\b(?:bi|semi)[- ]?(?:weekly|monthly|annual(?:ly)?|yearly)\b",
+        'can mean two things; ask which, and say "every 2 weeks" or "every mon and thu"',
+    ),
+    (
+        r"\b(?:twice|thrice|\w+ times) (?:a|per|every|each) \w+",
+        "leaves open when; ask on which days or at which times",
+    ),
+    (
+        r"\b(?:hours?|hourly|minutes?|minutely|seconds|secondly)\b",
+        "is too often, a task repeats daily at most; for several times a day name them: "
+        '"daily at 8:00, 14:00 and 20:00"',
+    ),
+    (
+        r"\b(?:except|excluding|but not|unless|skip(?:ping)?)\b",
+        "can't be said, a rule has no exceptions; name the days on which it repeats",
+    ),
+    (
+        rf"\bfor (?:the next )?(?:{AMOUNT}|an?) (?:day|week|month|year)s?\b",
+        'has to be said as "until 1 june" or "10 times"',
+    ),
+)
 
 
 def read_repeating(phrase: str) -> Repeating:
@@ -53,20 +74,11 @@ def read_repeating(phrase: str) -> Repeating:
     Raises:
         ValueError: it can't be read, or can be read in two ways.
     """
+    for pattern, reason in _REFUSED:
+        if found := re.search(pattern, phrase):
+            raise ValueError(f"{quoted(found[0])} {reason}")
     for pattern, words in _SYNONYMS:
         phrase = re.sub(pattern, words, phrase)
-    if found := _TWO_MEANINGS.search(phrase):
-        raise ValueError(
-            f'{quoted(found[0])} can mean two things; ask which, and say "every 2 weeks" or '
-            '"every mon and thu", or the like'
-        )
-    if found := _PER_PERIOD.search(phrase):
-        raise ValueError(f"ask on which days or at which times, instead of {quoted(found[0])}")
-    if _OFTENER.search(phrase):
-        raise ValueError(
-            "a task repeats daily at most; for several times a day name them: "
-            '"daily at 8:00, 14:00 and 20:00"'
-        )
     words, times, notes = _split_times(phrase)
     words, months = _split_months(words)
     if words in ("every", "every other") and times:

@@ -165,6 +165,7 @@ def test_a_phrase_means_a_moment_in_the_users_zone(phrase: str, expected: str) -
         "2026-12-01T25:00",
         "in 3 business days",
         "in 9999 years",
+        "2026 week",
         # Could be meant in two ways.
         "03/04/2026",
         "3/12",
