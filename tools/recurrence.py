@@ -57,17 +57,17 @@ class Recurrence:
         at = self._at(due, rule)
         if due.names_day:
             first = existing(datetime.combine(due.moment, at, zone))
-        elif rule.names_day:
-            coming = existing(datetime.combine(self.first, at, zone))
-            every = replace(rule, interval=1, count=None, until=None)
-            later = next_moment(every, start=coming, after=now, zone=zone)
-            first = coming if coming > now or later is None else later
+        elif self.names_day:
+            first = existing(datetime.combine(self.first, at, zone))
+            if first <= now:
+                first = next_moment(_each(rule), start=first, after=now, zone=zone) or first
         else:
             first = due.moment
         try:
             return _beginning(
                 self._said,
                 first,
+                at,
                 from_completion=self.from_completion,
                 names_day=due.names_day or self.names_day,
                 names_time=due.names_time or self.names_time,
@@ -182,6 +182,9 @@ def _read(text: str, now: datetime, zone: ZoneInfo, locale: str | None) -> Recur
         last = datetime.combine(clauses.until, time(23, 59, 59), zone)
         rule = replace(rule, until=last.astimezone(UTC))
     at = _times(rule)[0] if rule.hours else said.at
+    if rule.hours and not rule.minutes:
+        # Else they would be those of the first occurrence.
+        rule = replace(rule, minutes=(0,))
     if len(_times(rule)) == 1:
         # The time of day is that of the first occurrence: it can be moved without the rule.
         rule = replace(rule, hours=(), minutes=())
@@ -193,6 +196,7 @@ def _read(text: str, now: datetime, zone: ZoneInfo, locale: str | None) -> Recur
     return _beginning(
         replace(said, rule=rule, notes=said.notes + (starting.notes if starting else ())),
         _first(rule, day, at, midnight - timedelta(seconds=1) if starting else now, zone),
+        at or END_OF_DAY,
         from_completion=clauses.from_completion,
         names_day=rule.names_day or starting is not None,
         names_time=at is not None,
@@ -215,27 +219,45 @@ def _times(rule: Rule) -> list[time]:
 
 
 def _first(rule: Rule, day: date, at: time | None, after: datetime, zone: ZoneInfo) -> datetime:
-    # Every second Tuesday begins with the next one; from there on they are counted.
-    every = replace(rule, interval=1, count=None, until=None) if rule.names_day else Rule("DAILY")
-    if rule.hours:
-        every = replace(every, hours=rule.hours, minutes=rule.minutes or (0,))
     start = datetime.combine(day, time() if rule.hours else at or END_OF_DAY, zone)
-    first = next_moment(every, start=start, after=after, zone=zone)
+    first = next_moment(_each(rule), start=start, after=after, zone=zone)
+    if first is not None and not _is_occurrence(replace(rule, until=None), first):
+        # BYSETPOS can choose a later one, or none.
+        endless = replace(rule, count=None, until=None)
+        first = next_moment(endless, start=first, after=first, zone=zone)
     if first is None:
         raise ValueError("there is no such day within a hundred years")
     return first
 
 
+def _each(rule: Rule) -> Rule:
+    """What it can begin with: every second Tuesday with any, from there on they are counted."""
+    every = replace(rule, interval=1, count=None, until=None)
+    if not rule.names_day:
+        every = Rule("DAILY", months=rule.months)
+    return replace(every, hours=rule.hours, minutes=rule.minutes or (0,)) if rule.hours else every
+
+
 def _beginning(
-    said: Repeating, first: datetime, *, from_completion: bool, names_day: bool, names_time: bool
+    said: Repeating,
+    first: datetime,
+    at: time,
+    *,
+    from_completion: bool,
+    names_day: bool,
+    names_time: bool,
 ) -> Recurrence:
-    """
+    """What begins at `first`, which is `at` a time on the clock where the clocks don't skip it.
+
     Raises:
         ValueError: it has ended before.
     """
     # Counted from completion, another day is the first each time.
     repeating = said if from_completion else _in_short_months(said, first)
     rule, notes = repeating.rule, repeating.notes
+    if not rule.hours and first.time().replace(fold=0) != at:
+        # The clocks skip it on the first day only.
+        rule = replace(rule, hours=(at.hour,), minutes=(at.minute,))
     if rule.until is not None and first > rule.until:
         raise ValueError("it ends before it begins")
     if not from_completion and not _is_occurrence(rule, first):

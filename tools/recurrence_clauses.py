@@ -15,7 +15,7 @@ _COMPLETION = re.compile(
 )
 _TIMES = re.compile(
     rf" ?\b(?:for )?(?:a total of )?(?P<count>{AMOUNT})"
-    r" (?:times|occurrences|repetitions)\b(?! (?:a|per|every|each) )"
+    r" (?:times?|occurrences?|repetitions?)\b(?! (?:a|per|every|each) )"
 )
 _CLAUSE = re.compile(
     r"(?: |^)(?P<which>until|till|til|through|ending|starting|beginning)(?: (?:on|from|at))? "

@@ -35,7 +35,7 @@ def rule_in_words(
     if from_completion:
         words += " after completion"
     if rule.count is not None:
-        words += f", {rule.count} times"
+        words += f", {rule.count} time{'s' if rule.count > 1 else ''}"
     if rule.until is not None:
         until = rule.until.astimezone(start.tzinfo)
         words += f" until {until.day} {MONTHS[until.month - 1].capitalize()} {until.year}"
@@ -65,7 +65,7 @@ def _days(rule: Rule, start: datetime) -> str | None:
         return f"{every}{in_months}" if plain else None
     if not rule.days and not rule.month_days:
         return every if plain and not rule.months else None
-    if len(rule.months) != 1 or on is None:
+    if len(rule.months) != 1 or len(rule.month_days) > 1 or on is None:
         return None
     if not rule.days and len(rule.month_days) == 1 and rule.month_days[0] > 0:
         literal = " (where there is one)" if rule.month_days[0] > 28 and rule.months == (2,) else ""
@@ -85,7 +85,8 @@ def _weekly(rule: Rule, every: str) -> str:
     names = _joined([WEEKDAYS[day.weekday].capitalize() for day in rule.days])
     if rule.interval == 1:
         return f"every {names}"
-    if rule.interval == 2 and len(rule.days) == 1:
+    # "every second Tuesday in June" would be one of each June.
+    if rule.interval == 2 and len(rule.days) == 1 and not rule.months:
         return f"every second {names}"
     return f"{every} on {names}"
 

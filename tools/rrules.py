@@ -245,5 +245,7 @@ def _check(rule: Rule) -> None:
         )
     if rule.positions and not (rule.months or rule.month_days or rule.days or rule.hours):
         raise ValueError("BYSETPOS chooses among what another part such as BYDAY gives; add that")
+    if rule.minutes and not rule.hours:
+        raise ValueError("say the hour too, by BYHOUR, or leave BYMINUTE out")
     if len(rule.hours or [0]) * len(rule.minutes or [0]) > TIMES_MAX:
         raise ValueError(f"more than {TIMES_MAX} times a day are too many for a task")

@@ -1,16 +1,18 @@
 """What people say about how a task repeats, and the rule that is understood."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.tools.rules import rules
 from tools.dates import read_due
 from tools.errors import RecurrenceNotUnderstoodError
-from tools.recurrence import Recurrence, describe, read_recurrence
-from tools.rrules import parse_rule
+from tools.recurrence import Recurrence, describe, next_occurrence, read_recurrence
+from tools.rrules import Rule, parse_rule
 
 VIENNA = ZoneInfo("Europe/Vienna")
 #: A Wednesday.
@@ -111,6 +113,8 @@ def first(recurrence: Recurrence) -> str:
             "2026-11-23 23:59",
         ),
         # Rules.
+        ("FREQ=DAILY;BYHOUR=8,14", "FREQ=DAILY;BYHOUR=8,14;BYMINUTE=0", "2026-11-18 14:00"),
+        ("FREQ=YEARLY;BYMONTH=6", "FREQ=YEARLY;BYMONTH=6", "2027-06-01 23:59"),
         ("FREQ=WEEKLY;BYDAY=TU", "FREQ=WEEKLY;BYDAY=TU", "2026-11-24 23:59"),
         ("RRULE:freq=daily;byhour=9", "FREQ=DAILY", "2026-11-19 09:00"),
         (
@@ -184,6 +188,7 @@ def test_some_are_counted_from_completion(phrase: str, rule: str) -> None:
         ("FREQ=HOURLY", "daily at most"),
         ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "no such day"),
         ("FREQ=MONTHLY;BYDAY=MO;BYSETPOS=9", "no such day"),
+        ("FREQ=YEARLY;BYMONTH=1;BYSETPOS=2", "no such day"),
         ("FREQ=WEEKLY;BYDAY=XX", "no weekday"),
     ],
 )
@@ -236,6 +241,8 @@ def test_what_could_have_been_meant_otherwise_is_noted(phrase: str, note: str) -
         ("every wednesday", "at 9", "2026-11-25 09:00", "FREQ=WEEKLY;BYDAY=WE"),
         ("every 3 days", "tomorrow at 9", "2026-11-19 09:00", "FREQ=DAILY;INTERVAL=3"),
         ("every 3 days at 9", "friday", "2026-11-20 09:00", "FREQ=DAILY;INTERVAL=3"),
+        ("every 3 days starting monday", "at 9", "2026-11-23 09:00", "FREQ=DAILY;INTERVAL=3"),
+        ("every 3 days starting today", "at 9", "2026-11-19 09:00", "FREQ=DAILY;INTERVAL=3"),
         ("weekly", "friday", "2026-11-20 23:59", "FREQ=WEEKLY"),
         (
             "daily at 8, 12 and 20",
@@ -260,6 +267,17 @@ def test_with_a_due_time_each_gives_what_the_other_leaves_open(
 ) -> None:
     recurrence = begun(phrase, due)
     assert (first(recurrence), recurrence.rule) == (expected, rule)
+
+
+def test_a_time_that_the_clocks_skip_on_the_first_day_is_kept_for_the_others() -> None:
+    before = datetime(2026, 3, 28, 10, tzinfo=VIENNA)
+    recurrence = said("every day at 2:30", before)
+    assert first(recurrence) == "2026-03-29 03:30"
+    later = next_occurrence(
+        recurrence.rule, start=recurrence.first, after=recurrence.first, zone=VIENNA
+    )
+    assert later == datetime(2026, 3, 30, 2, 30, tzinfo=VIENNA)
+    assert in_words(recurrence) == "every day at 02:30"
 
 
 def test_without_a_due_time_it_begins_when_it_says() -> None:
@@ -357,6 +375,25 @@ def test_any_jumble_is_refused_or_comes_back_from_its_words(text: str) -> None:
     assert (again.rule, again.from_completion) == (recurrence.rule, recurrence.from_completion)
     if recurrence.names_time:
         assert again.first.time() == recurrence.first.time()
+
+
+@given(rules)
+@settings(deadline=None, max_examples=50)
+def test_any_rule_comes_back_from_its_words(rule: Rule) -> None:
+    try:
+        recurrence = said(str(rule))
+    except RecurrenceNotUnderstoodError:
+        return
+    assert recurrence.first > NOW
+    start, before = recurrence.first, recurrence.first - timedelta(seconds=1)
+    assert next_occurrence(recurrence.rule, start=start, after=before, zone=VIENNA) == start
+    again = said(in_words(recurrence))
+    # The words have the day of an end and not its time, as there is none after it.
+    assert without_end(again.rule) == without_end(recurrence.rule)
+
+
+def without_end(rule: str) -> Rule:
+    return replace(parse_rule(rule, zone=VIENNA), until=None)
 
 
 @given(st.text(max_size=120))

@@ -58,6 +58,7 @@ def test_a_rule_is_kept_in_one_form(text: str, rule: str) -> None:
         ("FREQ=DAILY;BYSECOND=30", "full minutes"),
         ("FREQ=DAILY;BYHOUR=0,1,2,3,4,5,6,7,8,9,10,11,12", "times a day"),
         ("FREQ=DAILY;BYHOUR=8,9,10,11;BYMINUTE=0,15,30,45", "times a day"),
+        ("FREQ=DAILY;BYMINUTE=30", "say the hour"),
         ("FREQ=DAILY;INTERVAL=0", "1 to 1000"),
         ("FREQ=DAILY;INTERVAL=-1", "no number"),
         ("FREQ=DAILY;INTERVAL=999999999", "no number"),
