@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dateparser.data.languages_info import language_order  # type: ignore[import-untyped]
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.dates import read_due
@@ -201,6 +201,7 @@ def test_without_a_locale_other_languages_are_refused() -> None:
 
 
 @given(st.text(max_size=60), st.sampled_from(["de-AT", "en-US", "fr-FR", "ru", "ja-JP", "xx", ""]))
+@settings(deadline=None)
 def test_any_text_in_any_locale_is_understood_or_refused(text: str, locale: str) -> None:
     try:
         due = read_due(text, now=NOW, zone=VIENNA, locale=locale)
@@ -210,12 +211,14 @@ def test_any_text_in_any_locale_is_understood_or_refused(text: str, locale: str)
 
 
 @given(st.text(max_size=40))
+@settings(deadline=None)
 def test_any_locale_is_known_or_ignored(locale: str) -> None:
     assert date_order(locale) in (None, "DMY", "MDY", "YMD")
     assert in_english("friday", locale)
 
 
 @given(st.dates(date(2026, 11, 18), date(2999, 12, 31)))
+@settings(deadline=None)
 def test_a_date_in_full_is_the_same_day_in_every_way_of_writing_it(day: date) -> None:
     written = {
         f"{day.day}.{day.month}.{day.year}": "de-AT",

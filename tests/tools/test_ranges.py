@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.errors import DueNotUnderstoodError
@@ -167,6 +167,7 @@ WORDS += ["/", "2026-12-01", "until", "before", "since", "from", "and", "overdue
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join) | st.text(max_size=60))
+@settings(deadline=None)
 def test_any_text_is_a_range_with_some_length_or_is_refused(text: str) -> None:
     try:
         found = read_range(text, now=NOW, zone=VIENNA)

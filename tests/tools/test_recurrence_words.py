@@ -364,6 +364,7 @@ WORDS += ["after completion", "daily", "weekly", "monthly", "mondays", "june", "
 
 
 @given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=7).map(" ".join))
+@settings(deadline=None)
 def test_any_jumble_is_refused_or_comes_back_from_its_words(text: str) -> None:
     try:
         recurrence = said(text)
@@ -397,6 +398,7 @@ def without_end(rule: str) -> Rule:
 
 
 @given(st.text(max_size=120))
+@settings(deadline=None)
 def test_any_text_is_understood_or_refused(text: str) -> None:
     try:
         said(text)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tools.rules import rules
@@ -100,11 +100,13 @@ def test_a_rule_that_no_task_can_have_is_refused_with_the_reason(text: str, reas
 
 
 @given(rules)
+@settings(deadline=None)
 def test_a_rule_comes_back_from_its_text(rule: Rule) -> None:
     assert parse_rule(str(rule), zone=VIENNA) == rule
 
 
 @given(st.text(max_size=80) | st.text("FREQ=DAILYMONTHUINTERVAL;BYHS0123456789,-", max_size=80))
+@settings(deadline=None)
 def test_any_text_is_a_rule_or_refused(text: str) -> None:
     try:
         rule = parse_rule(text, zone=VIENNA)
