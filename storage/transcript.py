@@ -236,7 +236,7 @@ def _calls_by_id(message: BaseMessage) -> dict[str, dict[str, Any]]:
 def _calls_asked_for(message: AIMessage) -> list[dict[str, Any]]:
     valid = [
         {"id": call.get("id"), "tool": call.get("name"), "arguments": call.get("args")}
-        for call in _mappings(message.tool_calls)
+        for call in mappings(message.tool_calls)
     ]
     # What the model wrote but nobody could read is part of what was said.
     invalid = [
@@ -246,21 +246,26 @@ def _calls_asked_for(message: AIMessage) -> list[dict[str, Any]]:
             "arguments": call.get("args"),
             "error": call.get("error"),
         }
-        for call in _mappings(message.invalid_tool_calls)
+        for call in mappings(message.invalid_tool_calls)
     ]
     return valid + invalid
 
 
 def _audit_record(message: ToolMessage, asked: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    more: Any = message.additional_kwargs
     return {
         "id": message.tool_call_id,
         "tool": message.name or asked.get("tool"),
         "arguments": asked.get("arguments"),
         "result": _result(message),
         "status": message.status,
-        "timestamp": (isinstance(more, Mapping) and more.get(EXECUTED_AT)) or now.isoformat(),
+        "timestamp": executed_at(message) or now.isoformat(),
     }
+
+
+def executed_at(message: ToolMessage) -> Any:
+    """The time of the call, if its node has left one."""
+    more: Any = message.additional_kwargs
+    return more.get(EXECUTED_AT) if isinstance(more, Mapping) else None
 
 
 def _result(message: ToolMessage) -> Any:
@@ -278,7 +283,8 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _mappings(value: Any) -> Iterable[Mapping[str, Any]]:
+def mappings(value: Any) -> Iterable[Mapping[str, Any]]:
+    """The calls in a message's list of calls."""
     return (item for item in _listed(value) if isinstance(item, Mapping))
 
 

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
 from ..decoding import read_message
+from ..transcript import mappings
 
 #: Rows whose nearest call is remembered; of others the database is asked.
 REMEMBERED = 20_000
@@ -109,10 +110,10 @@ class Calls:
 def _by_id(message: AIMessage) -> dict[str, AIMessage]:
     """Each call of a message by its id, in a message that holds no other."""
     asked: dict[str, AIMessage] = {}
-    for call in message.tool_calls:
+    for call in mappings(message.tool_calls):
         if isinstance(call_id := call.get("id"), str) and call_id not in asked:
             asked[call_id] = _NOTHING_SAID.model_copy(update={"tool_calls": [call]})
-    for invalid in message.invalid_tool_calls:
+    for invalid in mappings(message.invalid_tool_calls):
         if isinstance(call_id := invalid.get("id"), str) and call_id not in asked:
             asked[call_id] = _NOTHING_SAID.model_copy(update={"invalid_tool_calls": [invalid]})
     return asked

@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage, ToolMessage
 
-from ..transcript import EXECUTED_AT, Row, row_of
+from ..transcript import Row, executed_at, row_of
 
 #: The time of a write, where it can't be known.
 SOME_TIME = datetime.fromtimestamp(0, UTC)
@@ -38,7 +38,7 @@ def expected_row(
         payload=payload,
         now=now,
     )
-    if isinstance(message, ToolMessage) and not message.additional_kwargs.get(EXECUTED_AT):
+    if isinstance(message, ToolMessage) and not executed_at(message):
         timestamp = _timestamp(stored_calls)
         if timestamp is not None and row.tool_calls:
             row.tool_calls[0]["timestamp"] = timestamp

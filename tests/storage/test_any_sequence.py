@@ -1,49 +1,26 @@
-"""Whatever is done to threads, in any order: the tree shows what LangGraph's memory saver shows.
-
-The two are driven side by side. The tree is driven through two savers on one database, as two
-processes would have it, so that no cache may be trusted too much; a third one, which has seen
-nothing yet, reads.
-"""
+"""Whatever is done to threads, in any order: the tree shows what LangGraph's memory saver shows."""
 
 import asyncio
 import copy
 import os
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, ClassVar, Literal, TypeVar
-from uuid import uuid4
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, event, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage
-from langchain_core.runnables import RunnableConfig
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.types import Command, StateUpdate
 
-from storage.checkpointer import TranscriptSaver
-from storage.database import Database, connect
 from storage.transcript import is_transcript
-from tests.storage.everything import Deed, Kind, Plan, graphs, said
-from tests.storage.reference import ReferenceSaver
-from tests.storage.seen import assert_same, checkpoints, seen, states
-from tests.storage.support import Graph, assert_tree_is_whole, on
+from tests.storage.everything import Deed, said
+from tests.storage.seen import checkpoints
+from tests.storage.side_by_side import Durability, Saver, SideBySide
+from tests.storage.support import on
 
 LONG = bool(os.environ.get("TASK_AGENT_LONG_TESTS"))
 
-Durability = Literal["sync", "async", "exit"]
-Saver = TranscriptSaver | ReferenceSaver
-T = TypeVar("T")
-
-#: Threads, and what kind of graph each begins with. Copies take the names that are free.
-KINDS: dict[str, Kind] = {"a": "chat", "b": "chat", "c": "raw", "d": "texts", "e": "mixed"}
 names = st.sampled_from(["a", "a", "b", "b", "c", "d", "e"])
 processes = st.integers(0, 1)
 durabilities = st.sampled_from(["sync", "async", "exit"])
@@ -64,132 +41,8 @@ def safe(durability: Durability, deed: Deed) -> Durability:
     return "sync" if deed == "scribble" and durability == "async" else durability
 
 
-class Threads(RuleBasedStateMachine):
+class Threads(SideBySide):
     """Some threads, in the tree and in memory."""
-
-    url: ClassVar[str]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.runner = asyncio.Runner()
-        self.opened = connect(self.url)
-        self.database: Database = self.await_(self.opened.__aenter__())
-        self.memory = ReferenceSaver()
-        self.example = uuid4().hex
-        self.kinds = dict(KINDS)
-        self.numbers = 0
-        #: How many checkpoints of its root graph a thread has.
-        self.lengths = dict.fromkeys(KINDS, 0)
-        #: The threads that the last step may have changed.
-        self.touched: set[str] = set()
-
-    @initialize(cache_bytes=st.sampled_from([0, 6_000, 2**26]))
-    def open(self, cache_bytes: int) -> None:
-        async def savers() -> list[TranscriptSaver]:
-            return [
-                TranscriptSaver(self.database.pool),
-                TranscriptSaver(self.database.pool, cache_bytes=cache_bytes),
-            ]
-
-        self.processes = self.await_(savers())
-        self.graphs = {saver: graphs(saver) for saver in (self.memory, *self.processes)}
-
-    def teardown(self) -> None:
-        self.await_(self.opened.__aexit__(None, None, None))
-        self.runner.close()
-
-    # How both are done the same to
-
-    def await_(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(coroutine)
-
-    def thread(self, name: str) -> str:
-        return f"{self.example}-{name}"
-
-    def number(self) -> int:
-        self.numbers += 1
-        return self.numbers
-
-    def graph(self, saver: Saver, name: str) -> Graph:
-        return self.graphs[saver][self.kinds[name]]
-
-    async def place(self, saver: Saver, name: str, back: int) -> RunnableConfig:
-        """The config of one of a thread's checkpoints."""
-        found = [item async for item in saver.alist(on(self.thread(name), checkpoint_ns=""))]
-        return found[back % len(found)].config
-
-    def both(self, process: int, do: Callable[[Saver], Awaitable[Any]]) -> None:
-        """Do it to the tree and to the memory. What one refuses, the other has to refuse."""
-
-        async def outcome(saver: Saver) -> str:
-            try:
-                await do(saver)
-            except AssertionError:
-                raise
-            except Exception as error:
-                return type(error).__name__
-            return "done"
-
-        async def compare() -> str:
-            ours = await outcome(self.processes[process])
-            theirs = await outcome(self.memory)
-            assert ours == theirs
-            return ours
-
-        event(self.await_(compare()))
-
-    def run_both(
-        self,
-        name: str,
-        process: int,
-        durability: Durability,
-        put_in: Any,
-        *,
-        back: int | None = None,
-        broken: bool = False,
-    ) -> None:
-        run = f"run {self.number()} of {self.example}"
-
-        async def do(saver: Saver) -> None:
-            config = on(self.thread(name))
-            if back is not None:
-                config = await self.place(saver, name, back)
-            config = on(**{**config["configurable"], "broken": broken})
-            config["metadata"] = {"run_id": run}
-            # Each has objects of its own, since nodes may change them.
-            given = copy.deepcopy(put_in)
-            await self.graph(saver, name).ainvoke(given, config, durability=durability)
-
-        self.touched.add(name)
-        self.both(process, do)
-
-    def plan(self, deed: Deed, times: int) -> Plan:
-        return Plan(deed=deed, number=self.number(), times=times)
-
-    def update_both(
-        self,
-        name: str,
-        process: int,
-        back: int | None,
-        node: str | None,
-        values: Callable[[list[Any]], dict[str, Any] | None],
-    ) -> None:
-        """Change the state by hand: `values` makes the change from the messages there are."""
-
-        async def do(saver: Saver) -> None:
-            graph = self.graph(saver, name)
-            config = on(self.thread(name))
-            if back is not None:
-                config = await self.place(saver, name, back)
-            state = await graph.aget_state(config)
-            change = values(state.values.get("messages", []))
-            if change is not None:
-                await graph.aupdate_state(config, copy.deepcopy(change), as_node=node)
-
-        self.touched.add(name)
-        self.both(process, do)
-
-    # What is done
 
     @rule(
         name=names, process=processes, durability=durabilities, deed=deeds,
@@ -371,31 +224,6 @@ class Threads(RuleBasedStateMachine):
     def delete(self, name: str, process: int) -> None:
         self.touched.add(name)
         self.both(process, lambda saver: saver.adelete_thread(self.thread(name)))
-
-    # What has to be true after each of them
-
-    @invariant()
-    def the_tree_shows_what_the_memory_shows(self) -> None:
-        touched, self.touched = self.touched, set()
-        self.await_(self.compare(touched))
-
-    async def compare(self, touched: set[str]) -> None:
-        fresh = TranscriptSaver(self.database.pool)
-        for name, kind in self.kinds.items():
-            thread_id = self.thread(name)
-            expected = await seen(self.memory, thread_id)
-            self.lengths[name] = sum(item["place"].startswith(" #") for item in expected)
-            assert_same(await seen(fresh, thread_id), expected)
-            if name not in touched:
-                continue
-            for saver in self.processes:
-                assert_same(await seen(saver, thread_id), expected)
-            reader = self.processes[self.numbers % 2]
-            assert_same(
-                await states(reader, self.graphs[reader][kind], thread_id),
-                await states(self.memory, self.graphs[self.memory][kind], thread_id),
-            )
-            await assert_tree_is_whole(self.database, fresh, thread_id)
 
 
 @pytest.mark.timeout(5_400 if LONG else 180)
