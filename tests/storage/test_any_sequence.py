@@ -78,13 +78,14 @@ class Threads(SideBySide):
         self.touched |= set(chosen)
         self.both(process, do)
 
-    @rule(name=names, process=processes, durability=durabilities, word=st.sampled_from("yn"))
-    def resume(self, name: str, process: int, durability: Durability, word: str) -> None:
-        self.run_both(name, process, durability, Command(resume=word))
-
-    @rule(name=names, process=processes, durability=durabilities)
-    def go_on(self, name: str, process: int, durability: Durability) -> None:
-        self.run_both(name, process, durability, None)
+    @rule(
+        name=names, process=processes, durability=durabilities,
+        word=st.none() | st.sampled_from("yn"),
+    )  # fmt: skip
+    def go_on(self, name: str, process: int, durability: Durability, word: str | None) -> None:
+        """Resume what was interrupted, with an answer, or what failed."""
+        put_in: Any = None if word is None else Command(resume=word)
+        self.run_both(name, process, durability, put_in)
 
     def has_some(self) -> bool:
         return any(self.lengths.values())
@@ -208,22 +209,33 @@ class Threads(SideBySide):
         self.touched |= {name, target}
         self.both(process, do)
 
+    def has_much(self) -> bool:
+        return max(self.lengths.values()) > 6
+
+    @precondition(has_much)
     @rule(chosen=st.lists(names, unique=True, min_size=1, max_size=3), process=processes)
     def prune(self, chosen: list[str], process: int) -> None:
         self.touched |= set(chosen)
         threads = [self.thread(name) for name in chosen]
         self.both(process, lambda saver: saver.aprune(threads, strategy="keep_latest"))
 
-    @rule(chosen=st.lists(names, unique=True, min_size=1, max_size=2), process=processes)
-    def prune_whole(self, chosen: list[str], process: int) -> None:
-        self.touched |= set(chosen)
+    @precondition(has_much)
+    @rule(
+        chosen=st.lists(names, unique=True, min_size=1, max_size=2), process=processes,
+        at_once=st.booleans(),
+    )  # fmt: skip
+    def delete(self, chosen: list[str], process: int, at_once: bool) -> None:
         threads = [self.thread(name) for name in chosen]
-        self.both(process, lambda saver: saver.aprune(threads, strategy="delete"))
 
-    @rule(name=names, process=processes)
-    def delete(self, name: str, process: int) -> None:
-        self.touched.add(name)
-        self.both(process, lambda saver: saver.adelete_thread(self.thread(name)))
+        async def do(saver: Saver) -> None:
+            if at_once:
+                await saver.aprune(threads, strategy="delete")
+                return
+            for thread_id in threads:
+                await saver.adelete_thread(thread_id)
+
+        self.touched |= set(chosen)
+        self.both(process, do)
 
 
 @pytest.mark.timeout(5_400 if LONG else 180)
