@@ -2,10 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TypeVar
-from weakref import WeakSet
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -65,6 +64,17 @@ class _Connection:
             writer.transport.abort()
 
 
+@asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Drops the connection at the end of the block, which ends when its socket is closed."""
+    try:
+        yield
+    finally:
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
 class Relay:
     """Forwards connections to a server, from a thread of its own.
 
@@ -78,7 +88,6 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
         self._accepts = True
         self._until_loss: int | None = None
         #: How often a client has sent something.
@@ -145,8 +154,10 @@ class Relay:
                 asyncio.start_server(self._accept, "127.0.0.1", 0), self._loop
             ).result(10)
             self.port = listening.sockets[0].getsockname()[1]
-            yield self
-            asyncio.run_coroutine_threadsafe(self._stop(listening), self._loop).result(10)
+            try:
+                yield self
+            finally:
+                asyncio.run_coroutine_threadsafe(self._stop(listening), self._loop).result(10)
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join(10)
@@ -166,42 +177,43 @@ class Relay:
         return False
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
         task = self._loop.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server = None
-        if self._accepts:
-            with suppress(OSError):
-                server = await self._connect()
-        if server is None:
-            writer.transport.abort()
-            return
-        self._writers.add(server[1])
-        connection = _Connection((reader, writer), server, self._may_ask, self._may_answer)
-        self._connections.add(connection)
-        try:
-            await connection.run()
-        finally:
-            self._connections.discard(connection)
+        async with _closing(writer):
+            server = await self._connect() if self._accepts else None
+            if server is None:
+                return
+            async with _closing(server[1]):
+                # It may have been closed while it connected.
+                if not self._accepts:
+                    return
+                connection = _Connection((reader, writer), server, self._may_ask, self._may_answer)
+                self._connections.add(connection)
+                try:
+                    await connection.run()
+                finally:
+                    self._connections.discard(connection)
 
-    async def _connect(self) -> Streams:
-        if self._host.startswith("/"):
-            return await asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._port}")
-        return await asyncio.open_connection(self._host, self._port)
+    async def _connect(self) -> Streams | None:
+        with suppress(OSError):
+            if self._host.startswith("/"):
+                return await asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._port}")
+            return await asyncio.open_connection(self._host, self._port)
+        return None
 
     async def _stop(self, listening: asyncio.Server) -> None:
+        self._accepts = False
+        # Whom the loop has let in has a task of the loop first, and is left open for ever if the
+        # server is closed before that has begun. So nobody else is let in, and then it is closed.
+        self._loop.remove_reader(listening.sockets[0].fileno())
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for connection in self._connections:
+                connection.cut()
+            await asyncio.wait(tasks)
         listening.close()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        # Also of those that were accepted at the last moment.
-        for writer in self._writers:
-            writer.transport.abort()
-        await asyncio.sleep(0)
 
     def _do(self, action: Callable[[], T]) -> T:
         async def run() -> T:
