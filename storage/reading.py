@@ -1,18 +1,23 @@
 """From the leaf that a checkpoint points at to the transcript that it stands for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from .cached_message import Node
 from .cached_thread import CachedThread
+from .decoding import UnreadableMessageError
 from .errors import StorageError
 from .transcript import is_genuine
 
 #: A message's row as it is selected for reading: id, parent's id, digest, payload's type, payload,
 #: and the trace of a redaction.
 StoredRow = tuple[bytes, bytes | None, bytes, bytes, bytes, bytes | None]
+
+#: The parts that any checkpoint has.
+_PARTS = {"v": int, "id": str, "channel_versions": dict, "versions_seen": dict}
 
 
 class TranscriptError(StorageError):
@@ -22,6 +27,23 @@ class TranscriptError(StorageError):
 
 class UnreadableCheckpointError(StorageError, ValueError):
     """A value of a checkpoint, or a pending write, that the serialiser can make nothing of."""
+
+
+def refuse_damaged(selected: Iterable[Mapping[str, Any]]) -> None:
+    """See that selected checkpoints have what LangGraph takes for granted in one.
+
+    Raises:
+        UnreadableCheckpointError: one of them hasn't.
+    """
+    for row in selected:
+        of: Any = row["checkpoint"]
+        is_whole = isinstance(of, dict) and isinstance(row["metadata"], dict)
+        if not is_whole or any(not isinstance(of.get(key), kind) for key, kind in _PARTS.items()):
+            raise UnreadableCheckpointError(
+                f"checkpoint {row['checkpoint_id']} of thread {row['thread_id']!r} is not what was "
+                "stored: its columns `checkpoint` and `metadata` don't hold what LangGraph puts "
+                "there. Restore the row of `checkpoints` from a backup."
+            )
 
 
 def keep_rows(
@@ -35,6 +57,7 @@ def keep_rows(
 
     Raises:
         TranscriptError: a row is missing, or is not what was stored.
+        UnreadableMessageError: a row holds a message of a class that the serialiser refuses.
     """
     by_id = {row[0]: row for row in rows}
     by_digest = {row[2]: row for row in rows}
@@ -83,6 +106,10 @@ def _keep(
         )
     try:
         node = Node(parent, serde, payload_type.decode(), payload)
+    except UnreadableMessageError as error:
+        raise UnreadableMessageError(
+            f"message {UUID(bytes=id_)} of thread {thread_id!r} can't be read: {error}"
+        ) from error
     except (ValueError, NotImplementedError) as error:
         raise TranscriptError(
             f"message {UUID(bytes=id_)} of thread {thread_id!r} is not what was stored: the "

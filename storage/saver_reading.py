@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -22,7 +23,12 @@ from .cached_thread import CachedThread
 from .connections import Connections
 from .garbage import no_collection
 from .message_cache import MessageCache
-from .reading import TranscriptError, UnreadableCheckpointError, keep_rows
+from .reading import (
+    TranscriptError,
+    UnreadableCheckpointError,
+    keep_rows,
+    refuse_damaged,
+)
 from .redactions import Redactions, select_redactions
 from .refusing import storable_name
 from .rows import (
@@ -104,8 +110,15 @@ class Reading(SyncMethods):
 
     async def _select_once(self, where: str, args: Sequence[Any]) -> list[CheckpointTuple]:
         async with self._cursor() as cur:
-            await cur.execute(SELECT_CHECKPOINTS + where, args, binary=True)
+            try:
+                await cur.execute(SELECT_CHECKPOINTS + where, args, binary=True)
+            except psycopg.errors.InvalidParameterValue as error:
+                raise UnreadableCheckpointError(
+                    f"a checkpoint is not what was stored: its channels have no versions ({error})."
+                    " `task-agent verify` names it; restore the row of `checkpoints` from a backup."
+                ) from error
             values = await cur.fetchall()
+            refuse_damaged(values)
             await self._migrate_sends(cur, values)
             transcripts = await self._transcripts(cur.connection, values)
         return [await self._load_with(value, transcripts) for value in values]

@@ -11,9 +11,11 @@ from ..rows import CHANNEL, LEAF_TYPE
 from ..transcript import row_id
 from .diagnosis import RESTORE
 from .findings import Finding, Kind, RestoreMessage
+from .forms import with_forms
 
 # Looking for a leaf everywhere takes a look at each conversation, so it is done for a few only.
-SELECT_LEAVES = """
+SELECT_LEAVES = with_forms(
+    """
     WITH broken AS MATERIALIZED (
         SELECT b.thread_id, b.checkpoint_ns, b.channel, b.version,
                coalesce(b.blob, '') AS blob, c.id AS conversation_id,
@@ -27,7 +29,7 @@ SELECT_LEAVES = """
         SELECT k.thread_id, k.checkpoint_ns, v.key AS channel, v.value AS version,
                count(*) AS checkpoints, min(k.checkpoint_id) AS first
         FROM checkpoints k
-        CROSS JOIN LATERAL jsonb_each_text(k.checkpoint -> 'channel_versions') AS v
+        CROSS JOIN LATERAL {versions} AS v
         WHERE k.thread_id IN (SELECT thread_id FROM broken)
         GROUP BY k.thread_id, k.checkpoint_ns, v.key, v.value
     )
@@ -38,7 +40,8 @@ SELECT_LEAVES = """
     ) AS elsewhere
     FROM broken JOIN used USING (thread_id, checkpoint_ns, channel, version)
     ORDER BY used.first
-"""
+    """
+)
 # A step says which channels it has given a value. Only a channel that never has a stored value, or
 # that stores what changes in it, may be without one then.
 SELECT_VALUES = """
@@ -64,6 +67,13 @@ SELECT_VALUES = """
     )
     ORDER BY k.thread_id, k.checkpoint_id
 """
+
+SELECT_UNREADABLE = with_forms(
+    """
+    SELECT k.thread_id, k.checkpoint_ns, k.checkpoint_id FROM checkpoints k
+    WHERE k.thread_id = ANY(%(threads)s) AND NOT {is_whole} ORDER BY k.thread_id, k.checkpoint_id
+    """
+)
 
 
 async def check_checkpoints(
@@ -93,6 +103,7 @@ async def check_checkpoints(
             missing.add(key)
             findings.append(_missing(row, key))
     findings += [_valueless(row) for row in await select(SELECT_VALUES)]
+    findings += [_unreadable(row) for row in await select(SELECT_UNREADABLE)]
     return findings
 
 
@@ -125,6 +136,18 @@ def _misplaced(row: DictRow) -> Finding:
         f"{_users(row)} has the digest {row['blob'].hex()} as its channel {row['channel']!r}, "
         "where no digest belongs",
         "Restore the row of `checkpoint_blobs` from a backup.",
+    )
+
+
+def _unreadable(row: DictRow) -> Finding:
+    where = f" of {row['checkpoint_ns']}" if row["checkpoint_ns"] else ""
+    return Finding(
+        row["thread_id"],
+        Kind.UNREADABLE_STATE,
+        row["checkpoint_id"],
+        f"checkpoint {row['checkpoint_id']}{where} can't be read: its columns `checkpoint` and "
+        "`metadata` don't hold what LangGraph stores in them",
+        "Restore the row of `checkpoints` from a backup.",
     )
 
 

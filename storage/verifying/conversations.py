@@ -16,19 +16,23 @@ from ..rows import CHANNEL, LEAF_TYPE
 from ..transcript import is_transcript
 from .diagnosis import REPAIR
 from .findings import Finding, Kind, MakeConversation, SetLeaf, SetLeafDigest, SetTitle
+from .forms import with_forms
 
-SELECT_CONVERSATIONS = """
+SELECT_CONVERSATIONS = with_forms(
+    """
     SELECT c.thread_id, c.id, c.title, c.leaf_id, c.leaf_checkpoint_id, c.user_id,
            u.id IS NULL AS is_ownerless, latest.checkpoint_id, latest.version, b.type, b.blob,
            latest.version IS NOT NULL AND NOT latest.is_inline AND b.type IS NULL AS is_lost,
+           coalesce(latest.is_whole, true) AS is_readable,
            leaf.id AS expected_leaf_id, shown.digest AS shown_digest
     FROM conversations c
     LEFT JOIN users u ON u.id = c.user_id
     LEFT JOIN messages shown ON shown.id = c.leaf_id AND shown.conversation_id = c.id
     LEFT JOIN LATERAL (
         SELECT checkpoint_id, checkpoint -> 'channel_versions' ->> %(channel)s AS version,
-               coalesce(checkpoint -> 'channel_values' ? %(channel)s, false) AS is_inline
-        FROM checkpoints WHERE thread_id = c.thread_id AND checkpoint_ns = ''
+               coalesce(checkpoint -> 'channel_values' ? %(channel)s, false) AS is_inline,
+               {is_whole} AS is_whole
+        FROM checkpoints k WHERE thread_id = c.thread_id AND checkpoint_ns = ''
         ORDER BY checkpoint_id DESC LIMIT 1
     ) AS latest ON true
     LEFT JOIN checkpoint_blobs b ON b.thread_id = c.thread_id AND b.checkpoint_ns = ''
@@ -37,7 +41,8 @@ SELECT_CONVERSATIONS = """
         AND b.type = %(leaf_type)s
     WHERE c.thread_id = ANY(%(threads)s)
     ORDER BY c.thread_id
-"""
+    """
+)
 # From the last message to the first, however the rows lie.
 SELECT_BRANCH = """
     WITH RECURSIVE branch(id, parent_id, place) AS (
@@ -117,6 +122,8 @@ async def _check_leaf(
     connection: AsyncConnection[Any], serde: SerializerProtocol, row: DictRow
 ) -> Finding | None:
     """Whether a conversation ends where the latest checkpoint of its thread does."""
+    if not row["is_readable"]:
+        return None  # That is told of with the checkpoints.
     latest, leaf = row["checkpoint_id"], None
     is_of_latest = row["leaf_checkpoint_id"] == latest
     if row["type"] == LEAF_TYPE:
@@ -124,7 +131,10 @@ async def _check_leaf(
         if leaf is None and is_of_latest:
             return None  # A message is missing, which is told of.
     elif row["type"] not in (None, EMPTY_TYPE):
-        listed = serde.loads_typed((row["type"], row["blob"]))
+        try:
+            listed = serde.loads_typed((row["type"], row["blob"]))
+        except (ValueError, TypeError, NotImplementedError) as error:
+            return _unreadable(row, error)
         if is_transcript(listed):
             # LangGraph's own saver wrote the list. This one may have written the rows to it.
             if not is_of_latest or row["leaf_id"] is None:
@@ -156,6 +166,17 @@ async def _is_branch(
             if read_message(serde, row["payload_type"], row["payload"]) != message:
                 return False
         return await cur.fetchone() is None
+
+
+def _unreadable(row: DictRow, error: Exception) -> Finding:
+    return Finding(
+        row["thread_id"],
+        Kind.UNREADABLE_STATE,
+        row["checkpoint_id"],
+        f"checkpoint {row['checkpoint_id']}, the latest, can't be read: of its messages, version "
+        f"{row['version']} and type {row['type']!r}, the serialiser says: {error}",
+        "Restore the row of `checkpoint_blobs` from a backup.",
+    )
 
 
 def _ownerless(row: DictRow) -> Finding:

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     FOREIGN = "checkpoint-foreign"
     NO_VALUE = "checkpoint-value"
     MISPLACED = "checkpoint-misplaced"
+    UNREADABLE_STATE = "checkpoint-unreadable"
 
     # Nothing wrong
     LEFT_BRANCHES = "left-branches"

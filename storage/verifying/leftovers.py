@@ -14,6 +14,7 @@ from psycopg.rows import DictRow, dict_row
 
 from ..rows import CHANNEL, LEAF_TYPE
 from .findings import DeleteUnused, Finding, Kind
+from .forms import with_forms
 
 #: The writes of a step are stored before its checkpoint is; older ones than this wait for none.
 PATIENCE = timedelta(hours=1)
@@ -48,11 +49,13 @@ SELECT_LEFT = """
     FROM left_in l JOIN checked c ON c.id = l.conversation_id
 """
 
-SELECT_UNUSED = """
+# Of a thread with a checkpoint that can't be read nobody knows what is used.
+SELECT_UNUSED = with_forms(
+    """
     WITH used AS MATERIALIZED (
         SELECT DISTINCT k.thread_id, k.checkpoint_ns, v.key AS channel, v.value AS version
         FROM checkpoints k
-        CROSS JOIN LATERAL jsonb_each_text(k.checkpoint -> 'channel_versions') AS v
+        CROSS JOIN LATERAL {versions} AS v
         WHERE k.thread_id = ANY(%(threads)s)
     ), unused AS (
         SELECT b.thread_id, 1 AS number FROM checkpoint_blobs b
@@ -69,8 +72,13 @@ SELECT_UNUSED = """
             AND k.checkpoint_ns = w.checkpoint_ns AND k.checkpoint_id = w.checkpoint_id
         )
     )
-    SELECT thread_id, count(*) AS number FROM unused GROUP BY thread_id
-"""
+    SELECT thread_id, count(*) AS number FROM unused WHERE thread_id NOT IN (
+        SELECT k.thread_id FROM checkpoints k
+        WHERE k.thread_id = ANY(%(threads)s) AND NOT {is_whole}
+    )
+    GROUP BY thread_id
+    """
+)
 
 # Such rows can only be where the reference was not checked, by a restore without it, say.
 SELECT_HOMELESS = """
