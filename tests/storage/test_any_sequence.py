@@ -246,7 +246,7 @@ def test_the_tree_shows_what_the_memory_saver_shows(database_url: str) -> None:
     run_state_machine_as_test(
         OnThisDatabase,
         settings=settings(
-            max_examples=300 if LONG else 20,
+            max_examples=300 if LONG else 12,
             stateful_step_count=40 if LONG else 25,
             deadline=None,
             # To find the shortest failing sequence takes longer than the test may.

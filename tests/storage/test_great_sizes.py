@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from storage.checkpointer import TranscriptSaver
 from storage.database import Database
 from storage.transcript import CallsAsked, row_of
+from storage.verifying import problems
 from tests.storage.speaking import another_process, both_show, graph_of
 from tests.storage.support import active_branch, count, fetch, on
 
@@ -47,6 +48,7 @@ async def test_a_message_of_ten_thousand_tool_calls_is_kept_with_its_answers(
     assert len(rows[0]["tool_calls"]) == MANY
     arguments = [row["tool_calls"][0]["arguments"] for row in rows[1:]]
     assert arguments == [{"number": number} for number in range(MANY)]
+    assert await problems(database.pool) == []
 
 
 async def test_ten_thousand_messages_are_put_at_once(database: Database) -> None:
