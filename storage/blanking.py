@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .stored_values import Extension, changed
+from .stored_values import Extension, changed, packed
+from .transcript import digest_of
 
 #: What stands in the place of a content.
 REDACTED = "[redacted]"
@@ -94,6 +95,8 @@ class Forgotten:
     answered: set[str] = field(default_factory=set)
     #: Their texts, which may lie about outside of any message.
     texts: set[str] = field(default_factory=set)
+    #: Of those without an id: the digests of the row before and of their own.
+    rows: set[tuple[bytes | None, bytes]] = field(default_factory=set)
 
     def add(self, fields: Fields) -> None:
         """One message more; what is blank already is known by its ids only."""
@@ -131,17 +134,26 @@ class Forgotten:
         """An opened value without the messages' contents; the very same object if it has none."""
         if (fields := message_fields(value)) is not None:
             # What another message quotes is that one's.
-            return with_fields(value, blank_message(fields)) if self.holds(fields) else value
+            is_copy = self.holds(fields) or self._is_row(value, fields)
+            return with_fields(value, blank_message(fields)) if is_copy else value
         match value:
             case str():
                 return REDACTED if len(value) > SHORT and value in self.texts else value
             case dict() if any(self._asks(value.get(name), value) for name in _CALL_IDS):
-                return blank_call(value)
+                new = blank_call(value)
+                return value if new == value else new
             case {"messages": messages, **rest} if (new := self._blank_input(messages)) is not None:
                 return {**value, "messages": new} | {k: self.blank(v) for k, v in rest.items()}
             case [str() as kind, content] if self.holds({"type": kind, "content": content}):
                 return [kind, REDACTED]
         return changed(value, self.blank)
+
+    def _is_row(self, value: Any, fields: Fields) -> bool:
+        """Whether it is a message of one of the rows, as it was stored before it was blanked."""
+        if not self.rows or id_of(fields) is not None or not isinstance(value, Extension):
+            return False
+        payload = packed(value)
+        return any(digest_of(parent, payload) == digest for parent, digest in self.rows)
 
     def _asks(self, call_id: Any, call: Fields) -> bool:
         names = self.calls.get(call_id) if isinstance(call_id, str) else None

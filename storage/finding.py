@@ -19,7 +19,8 @@ from .stored_values import Form, UnopenableValueError
 
 _ROWS = """
     SELECT m.id, m.conversation_id, c.thread_id, c.user_id, m.parent_id, m.digest, m.role,
-           m.tool_calls, m.payload_type, m.payload, m.created_at, m.redacted_at
+           m.tool_calls, m.payload_type, m.payload, m.created_at, m.redacted_at,
+           m.redaction IS NOT NULL AS is_blank
     FROM messages m JOIN conversations c ON c.id = m.conversation_id
 """
 SELECT_BY_KEY = (
@@ -72,7 +73,7 @@ class FoundRow:
 
     @property
     def is_blank(self) -> bool:
-        return self.stored["redacted_at"] is not None
+        return bool(self.stored["is_blank"])
 
 
 async def find_rows(

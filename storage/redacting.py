@@ -174,7 +174,7 @@ class _Work:
                     thread_id=row.stored["thread_id"],
                     role=row.stored["role"],
                     created_at=row.stored["created_at"],
-                    redacted_before=row.stored["redacted_at"],
+                    redacted_before=row.stored["redacted_at"] if row.is_blank else None,
                 )
                 for row in rows
             ]

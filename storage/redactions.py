@@ -12,13 +12,15 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
-from .blanking import Forgotten, message_fields
+from .blanking import Forgotten, id_of, message_fields
 from .stored_values import Form, UnopenableValueError
 
 SELECT_REDACTIONS = """
-    SELECT c.id, timestamptz_send(c.redacted_at) AS redacted_at, m.digest, m.payload_type, m.payload
+    SELECT c.id, timestamptz_send(c.redacted_at) AS redacted_at, m.digest, m.payload_type,
+           m.payload, parent.digest AS parent_digest
     FROM conversations c
-    LEFT JOIN messages m ON m.conversation_id = c.id AND m.redacted_at IS NOT NULL
+    LEFT JOIN messages m ON m.conversation_id = c.id AND m.redaction IS NOT NULL
+    LEFT JOIN messages parent ON parent.id = m.parent_id
     WHERE c.thread_id = %s
 """
 
@@ -41,6 +43,10 @@ class Redactions:
             value = Form(row["payload_type"], serde).open(bytes(row["payload"]))
             if (fields := message_fields(value)) is not None:
                 forgotten.add(fields)
+                if id_of(fields) is None:
+                    parent = row["parent_digest"]
+                    pair = (None if parent is None else bytes(parent), bytes(row["digest"]))
+                    forgotten.rows.add(pair)
         return cls(frozenset(digests), forgotten)
 
     def blank(self, kind: str, blob: bytes, serde: SerializerProtocol) -> bytes:

@@ -87,7 +87,7 @@ class Form:
 
     def close(self, value: Any) -> bytes:
         """What `open` opens to `value`."""
-        blob = json.dumps(value).encode() if self._inner == "json" else _pack(value)
+        blob = json.dumps(value).encode() if self._inner == "json" else packed(value)
         return self._cipher().encrypt(blob)[1] if ENCRYPTED in self.name else blob
 
     @property
@@ -144,7 +144,7 @@ def _open_extension(code: int, content: bytes) -> Any:
         # Another library's, in a form of its own.
         return Extension(code, content)
     # Bytes that happen to be readable may be something else all the same.
-    if isinstance(value, bytes) or _pack(value) != content:
+    if isinstance(value, bytes) or packed(value) != content:
         value = content
     return Extension(code, value)
 
@@ -153,8 +153,9 @@ def _extension(value: Any) -> ormsgpack.Ext:
     if not isinstance(value, Extension):
         raise TypeError(f"{value!r} can't be stored")
     content = value.value
-    return ormsgpack.Ext(value.code, content if isinstance(content, bytes) else _pack(content))
+    return ormsgpack.Ext(value.code, content if isinstance(content, bytes) else packed(content))
 
 
-def _pack(value: Any) -> bytes:
+def packed(value: Any) -> bytes:
+    """An opened value, or a part of one, as the serialiser packs it."""
     return ormsgpack.packb(value, default=_extension, option=_OPTIONS)

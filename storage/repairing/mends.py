@@ -30,7 +30,13 @@ from ..verifying.findings import (
 from ..verifying.leftovers import SELECT_HOMELESS, old_id
 from .copying_rows import copy_branch
 
-SET_COLUMNS = "UPDATE messages SET role = %s, content = %s, tool_calls = %s WHERE id = %s"
+# When a redaction was made can't be known any more; but it is one that a trace was left of.
+SET_COLUMNS = """
+    UPDATE messages SET role = %s, content = %s, tool_calls = %s,
+        redacted_at = CASE WHEN redaction IS NOT NULL
+                      THEN coalesce(redacted_at, clock_timestamp()) END
+    WHERE id = %s
+"""
 SET_DIGEST = "UPDATE messages SET digest = %s WHERE id = %s"
 # All at once: keys are compared with what refers to them when the statement is done.
 SET_KEY = """

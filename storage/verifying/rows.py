@@ -29,7 +29,7 @@ SEARCHES = 100
 
 _SELECT = """
     SELECT m.id, m.conversation_id, m.parent_id, m.digest, m.role, m.payload_type, m.redaction,
-           m.user_id,
+           m.user_id, m.redacted_at IS NOT NULL AS has_time_of_redaction,
            parent.conversation_id AS parent_conversation_id, parent.digest AS parent_digest,
            CASE WHEN size.bytes <= %(large)s THEN m.content END AS content,
            CASE WHEN size.bytes <= %(large)s THEN m.tool_calls END AS tool_calls,
@@ -224,6 +224,8 @@ class RowCheck:
         names = differing_columns(expected, row["role"], row["content"], row["tool_calls"])
         if "tool_calls" in names and await self._holds(row["id"], expected.tool_calls):
             names.remove("tool_calls")
+        if row["has_time_of_redaction"] != (row["redaction"] is not None):
+            names.append("redacted_at")
         if not names:
             return None
         return Finding(

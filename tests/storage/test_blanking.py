@@ -220,6 +220,14 @@ def test_a_call_that_was_handed_to_a_node_loses_its_arguments(call: dict[str, An
     assert blanked([other], asked) == [other]
 
 
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: str(call["type"]))
+def test_a_call_that_is_blank_already_is_not_changed(call: dict[str, Any]) -> None:
+    known = forgotten(AIMessage("", id="m", tool_calls=[CALL]))
+    blank = known.blank(opened([call]))
+    assert SECRET not in str(blank)
+    assert known.blank(blank) is blank
+
+
 def test_the_same_call_id_of_another_tool_is_left_alone() -> None:
     other = {**CALL, "name": "ask"}
     assert blanked([other], AIMessage("", id="m", tool_calls=[CALL])) == [other]

@@ -1,12 +1,15 @@
 """Redacting while others read, write and run: what was blanked doesn't come back."""
 
 import asyncio
-from typing import Any
+import operator
+from typing import Annotated, Any
 
 import psycopg
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import Send
+from typing_extensions import TypedDict
 
 from storage.blanking import REDACTED
 from storage.checkpointer import TranscriptSaver
@@ -277,3 +280,53 @@ async def test_a_redaction_that_fails_half_way_changes_nothing(
     await forget(database, row["id"])
     assert await found(database) == []
     assert await count(database, "messages") == 4
+
+
+async def test_a_message_that_a_call_was_sent_from_is_redacted_in_one_go(
+    database: Database,
+) -> None:
+    call = {"name": "tell", "args": {"what": SECRET}, "id": "c1", "type": "tool_call"}
+    builder = StateGraph(MessagesState)
+    builder.add_node("ask", lambda state: {"messages": [AIMessage("", tool_calls=[call])]})
+    builder.add_node(
+        "tell", lambda call: {"messages": [ToolMessage("told", tool_call_id=call["id"])]}
+    )
+    builder.add_edge(START, "ask")
+    builder.add_conditional_edges("ask", lambda state: [Send("tell", call)], ["tell"])
+    graph = builder.compile(checkpointer=TranscriptSaver(database.pool))
+    await say(graph, "t", "tell them")
+    asked = (await active_branch(database, "t"))[1]
+    for again in (False, True):
+        done = await forget(database, asked["id"])
+        assert bool(done.places) != again
+        assert await found(database) == []
+    await assert_sound(database)
+
+
+async def test_a_message_without_an_id_is_not_brought_back_by_a_run_under_way(
+    database: Database,
+) -> None:
+    class State(TypedDict):
+        messages: Annotated[list[Any], operator.add]
+        kept: list[Any]
+
+    async def redacted_meanwhile(state: State) -> dict[str, Any]:
+        await forget(database, (await row_saying(database))["id"])
+        return {"messages": [AIMessage("redacted")], "kept": [{"first": state["messages"][1]}]}
+
+    def keep(state: State) -> dict[str, Any]:
+        return {"messages": [AIMessage("end")], "kept": state["messages"]}
+
+    builder = StateGraph(State)
+    builder.add_node("redacted", redacted_meanwhile)
+    builder.add_node("keep", keep)
+    builder.add_edge(START, "redacted")
+    builder.add_edge("redacted", "keep")
+    graph: Graph = builder.compile(checkpointer=TranscriptSaver(database.pool))
+    start = {"messages": [HumanMessage("before"), HumanMessage(SECRET)]}
+    await graph.ainvoke(start, on("t"), durability="sync")
+    assert await found(database) == []
+    assert texts(await state(database)) == ["before", REDACTED, "redacted", "end"]
+    kept = (await graph.aget_state(on("t"))).values["kept"]
+    assert texts(kept) == ["before", REDACTED, "redacted"]
+    await assert_sound(database)

@@ -1,6 +1,7 @@
 """`repair` mends what follows from what is there, and says what doesn't."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -101,6 +102,7 @@ async def test_a_healthy_database_is_left_alone(database: Database, branch: Rows
         (1, "tool_calls", None),
         (6, "tool_calls", Jsonb([{"id": "x"}])),
         (2, "content", "not counted"),
+        (2, "redacted_at", datetime(2026, 11, 25, tzinfo=UTC)),
         (7, "user_id", uuid4()),
         (7, "id", uuid4()),
         (0, "parent_id", uuid4()),

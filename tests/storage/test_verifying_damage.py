@@ -1,5 +1,6 @@
 """`verify` names each kind of damage, with thread and id, and nothing else."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -147,6 +148,7 @@ async def test_all_messages_missing_are_named(
         (1, "role", "system"),
         (2, "content", "not counted"),
         (2, "tool_calls", None),
+        (2, "redacted_at", datetime(2026, 11, 25, tzinfo=UTC)),
         (7, "content", ""),
         (7, "tool_calls", Jsonb([{"id": "x", "tool": "y", "arguments": {}}])),
     ],
