@@ -95,7 +95,7 @@ def fill(
             said = (words[int(WORDS ** chance.random()) - 1] for _ in range(FRAGMENT))
             copy.write_row((number, " ".join(said)))
     # To fill an index of words row by row takes many times as long.
-    search = _index("ix_messages_search")
+    search = _index("ix_messages_words")
     connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(str(search.name))))
     connection.execute("SELECT setseed(0.5)")
     connection.execute(

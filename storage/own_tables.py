@@ -108,6 +108,23 @@ STATEMENTS: tuple[tuple[str, ...], ...] = (
         ) WHERE role = ANY (ARRAY['user', 'assistant']) AND content <> ''
         """,
     ),
+    # 4: the index of words keeps the words of each four weeks apart.
+    (
+        """
+        CREATE INDEX ix_messages_words ON messages USING gin ((
+            (replace(' ' || regexp_replace(
+                strip(to_tsvector('simple', left(content, 100000)))::text,
+                '''[^ ]{250}[^ ]{251,}', '', 'g'), ' ''', ' '''
+                || chr(40 + mod(get_byte(uuid_send(user_id), 15), 4) * 13 + mod(abs(
+                    floor(EXTRACT(epoch FROM (created_at AT TIME ZONE 'UTC')) / 2419200)::integer
+                ), 13)))
+             || ' '' ' || right(user_id::text, 10) || (
+                floor(EXTRACT(epoch FROM (created_at AT TIME ZONE 'UTC')) / 2419200)::integer
+             )::text || '''')::tsvector
+        )) WHERE role = ANY (ARRAY['user', 'assistant']) AND content <> ''
+        """,
+        "DROP INDEX IF EXISTS ix_messages_search",
+    ),
 )
 
 #: What the last number leaves, in the words of Postgres's catalogues, one part a line.

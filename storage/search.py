@@ -3,11 +3,11 @@
 A common word is soon found among the newest messages, while an index of words would list every one
 of its hits only to sort them; a rare word is just what such an index is for. So a search first goes
 back from the newest message, along `ix_messages_user_id`. If that doesn't fill the page, it asks
-`ix_messages_search`: for hits of the latest two weeks if there has been one already, then for all.
+`ix_messages_words`, for the hits of four weeks after those of another, until there are enough.
 
 Words are compared in lower case, as Postgres's configuration `simple` takes them: in any language,
 without stemming and stop words. What people and models said is searched, on all branches; what
-tools returned is not, nor what follows a message's 100,000th character.
+tools returned is not, nor what follows a message's 100,000th character, nor a word of 500.
 """
 
 import re
@@ -24,6 +24,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from .conversations import explained
 from .cursors import cursor, place
 from .errors import StorageError
+from .models import LONGEST_WORD, PERIOD
 from .search_sql import ACTIVE, LOOK_UP, PARSE, WALK, page
 from .transcript import storable
 
@@ -37,8 +38,8 @@ SHORTEST_BEGINNING = 3
 #: How many of the newest messages are looked at first.
 NEWEST = 300
 
-#: The same where the index of words is slow, as it is with beginnings of words.
-FOR_BEGINNINGS = 1_000
+#: How many are looked at where those make it likely that so many hold a page of hits.
+FARTHER = 1_000
 
 #: The greatest id there is: where a first page starts, at the time of the newest message.
 _LAST = UUID(int=2**128 - 1)
@@ -104,9 +105,10 @@ async def search_messages(
     start = None if before is None else place("hit", before)
     with explained():
         asked = {"user": storable(user), "words": typed}
-        user_id, newest, parsed, positive = (await _execute(session, PARSE, asked))[0]
+        row = (await _execute(session, PARSE, asked))[0]
+        user_id, newest, oldest, parsed, positive = row
         query = _Query.of(parsed, positive, typed)
-        if newest is None or not query.wanted:
+        if newest is None or not query.can_be_found:
             return []
         at, id_ = start or (newest, _LAST)
         values = {
@@ -116,7 +118,7 @@ async def search_messages(
             "id": id_,
             "limit": limit,
         }
-        return [_hit(row) for row in await _search(session, query, values)]
+        return [_hit(row) for row in await _search(session, query, values, oldest)]
 
 
 async def active_hits(session: AsyncSession, hits: Sequence[Hit]) -> set[UUID]:
@@ -138,64 +140,129 @@ class _Query:
     """A search as Postgres's `tsquery`, in the text form that it has there."""
 
     text: str
-    #: What a hit holds each of, or where there is an `or` some of.
-    wanted: Sequence[str]
-    has_alternatives: bool
-    #: Whether the last word may be the beginning of one.
-    begins: bool
+    #: What of it has to occur in a hit.
+    positive: str
 
     @classmethod
     def of(cls, parsed: str, positive: str, typed: str) -> "_Query":
-        """The query that Postgres made of what was typed; `positive` is what its hits hold."""
-        wanted = [
-            lexeme.replace("''", "'").replace("\\\\", "\\") for lexeme in _LEXEME.findall(positive)
-        ]
-        has_alternatives = "|" in _LEXEME.sub("", positive)
+        """The query that Postgres made of what was typed; `positive` is what its hits hold.
+
+        The last word may be the beginning of one.
+        """
+        query = cls(parsed, positive)
+        wanted = query.wanted
         begins = (
             bool(wanted)
             and positive == parsed
-            and not has_alternatives
+            and not query.has_alternatives
             and len(wanted[-1].encode()) >= SHORTEST_BEGINNING
             # What was typed last is a word, and just what the query ends with: neither the end of
             # a phrase in quotes nor one of the parts that an address has been taken into.
             and typed.split()[-1].lower().lstrip('"') == wanted[-1]
         )
-        return cls(f"{parsed}:*" if begins else parsed, wanted, has_alternatives, begins)
+        return cls(f"{parsed}:*", f"{positive}:*") if begins else query
+
+    @property
+    def wanted(self) -> list[str]:
+        """What a hit holds each of, or where there is an `or` some of."""
+        return [
+            lexeme.replace("''", "'").replace("\\\\", "\\")
+            for lexeme in _LEXEME.findall(self.positive)
+        ]
+
+    @property
+    def can_be_found(self) -> bool:
+        """Whether words are asked for, and only such as the index holds."""
+        return bool(self.wanted) and all(
+            len(lexeme) < LONGEST_WORD for lexeme in _LEXEME.findall(self.text)
+        )
+
+    @property
+    def has_alternatives(self) -> bool:
+        return "|" in _LEXEME.sub("", self.positive)
+
+    @property
+    def has_phrase(self) -> bool:
+        return _FOLLOWED.search(_LEXEME.sub("", self.text)) is not None
 
     def patterns(self) -> list[str]:
         """What the text of a hit is like, which is quicker to tell than its words are."""
         return ["%" + re.sub(r"([\\%_])", r"\\\1", lexeme) + "%" for lexeme in self.wanted]
+
+    def adjacent(self) -> list[str]:
+        """Regular expressions for the text of a hit in lower case, one for each phrase.
+
+        Between words that follow each other there are neither letters nor digits, except in what
+        Postgres passes over: tags, entities, and how an address begins. It passes over a word of
+        more than 2 KB, too, but what stands around that doesn't follow each other.
+        """
+        if self.has_alternatives or self.positive != self.text:
+            return []
+        phrases = [_LEXEME.findall(chain) for chain in _CHAIN.findall(self.positive)]
+        return [
+            "[^[:alnum:]]*".join(words) + "|[<&]|://"
+            for words in phrases
+            # Others are made of several that stand at the same place of the text.
+            if all(word.isalnum() for word in words)
+        ]
+
+    def among(self, mark: str, letter: str) -> str:
+        """What the index is asked for, of the messages with this mark and letter."""
+        # What doesn't hold all words of a phrase doesn't hold the phrase. The reverse is not true,
+        # so nothing can be said of one that must not occur.
+        query = self.positive if self.has_phrase else self.text
+        pieces = (
+            f"'{letter}{lexeme}'" if quoted else _FOLLOWED.sub("&", between)
+            for quoted, lexeme, between in _PIECE.findall(query)
+        )
+        return f"'{mark}' & ({''.join(pieces)})"
 
 
 #: Dashes with no word or phrase after them. Postgres takes each for a negation of the next one, and
 #: refuses a query with 32 of them.
 _NO_NEGATION = re.compile(r"-(?![\w\"])")
 
-#: How Postgres writes a word in the text of a `tsquery`.
-_LEXEME = re.compile(r"'((?:[^'\\]|''|\\\\)*)'")
+_WORD = r"(?:[^'\\]|''|\\\\)*"
+
+#: How Postgres writes a word in the text of a `tsquery`, and that one follows another.
+_LEXEME = re.compile(rf"'({_WORD})'")
+_FOLLOWED = re.compile(r"<(?:-|\d+)>")
+_CHAIN = re.compile(rf"'{_WORD}'(?: <-> '{_WORD}')+(?!:)")
+_PIECE = re.compile(rf"(')({_WORD})'|([^']+)")
 
 
 async def _search(
-    session: AsyncSession, query: _Query, values: dict[str, Any]
+    session: AsyncSession, query: _Query, values: dict[str, Any], oldest: datetime
 ) -> Sequence[Row[Any]]:
     """The rows of a page."""
-    walk = page(WALK, "ANY" if query.has_alternatives else "ALL")
-    count = FOR_BEGINNINGS if query.begins else NEWEST
-    rows = await _execute(session, walk, values | {"patterns": query.patterns(), "count": count})
-    hits = [row for row in rows if row.id is not None]
-    if len(hits) == values["limit"] or len(hits) == len(rows):
-        return hits
-    owner = f" {str(values['user_id'])[-12:]}"
-    week = (values["at"] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(weeks=1)
-    marks = [f"'{owner}'"]
-    if hits:
-        marks.insert(0, f"('{owner} {week}' | '{owner} {week - 1}')")
-    look_up = page(LOOK_UP)
-    for mark in marks:
-        rows = await _execute(session, look_up, values | {"query": f"{mark} & ({query.text})"})
-        if len(rows) == values["limit"]:
+    has_phrase = query.has_phrase
+    if has_phrase:
+        values |= {"adjacent": query.adjacent()}
+    walk = page(WALK, "ANY" if query.has_alternatives else "ALL", has_phrase=has_phrase)
+    limit = values["limit"]
+    for count in (NEWEST, FARTHER):
+        more = {"patterns": query.patterns(), "count": count}
+        rows = await _execute(session, walk, values | more)
+        hits = [row for row in rows if row.id is not None]
+        if len(hits) == limit or len(hits) == len(rows):
+            return hits
+        if 3 * len(hits) * FARTHER <= 4 * limit * count:
             break
-    return rows
+    periods = list(range(_period(values["at"]), _period(oldest) - 1, -1))
+    owner = values["user_id"]
+    queries = [query.among(*_places(owner, period)) for period in periods]
+    look_up = page(LOOK_UP, has_phrase=has_phrase)
+    return await _execute(session, look_up, values | {"periods": periods, "queries": queries})
+
+
+def _period(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=PERIOD)
+
+
+def _places(owner: UUID, period: int) -> tuple[str, str]:
+    """The mark of somebody's messages of a period, and the letter before their words."""
+    letter = chr(40 + owner.bytes[-1] % 4 * 13 + abs(period) % 13)
+    return f" {str(owner)[-10:]}{period}", letter
 
 
 def _hit(row: Row[Any]) -> Hit:

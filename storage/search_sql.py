@@ -6,16 +6,20 @@ from sqlalchemy import Integer, TextClause, bindparam, text
 
 from .models import SEARCH_VECTOR, SEARCH_WORDS, SEARCHED
 
-# Who asks and what for, and when their newest message was said. `querytree` leaves of a query what
-# has to occur in its hits.
+# Who asks and what for, and when their newest and oldest messages were said. `querytree` leaves of
+# a query what has to occur in its hits.
 _PARSE = """
-    SELECT owner.id, newest.created_at, query::text, querytree(query)
+    SELECT owner.id, newest.created_at, oldest.created_at, query::text, querytree(query)
     FROM websearch_to_tsquery('simple', :words) AS query
     LEFT JOIN users owner ON owner.subject = :user
     LEFT JOIN LATERAL (
         SELECT created_at FROM messages WHERE {searched} AND user_id = owner.id
         ORDER BY created_at DESC, id DESC LIMIT 1
     ) AS newest ON true
+    LEFT JOIN LATERAL (
+        SELECT created_at FROM messages WHERE {searched} AND user_id = owner.id
+        ORDER BY created_at, id LIMIT 1
+    ) AS oldest ON true
 """
 PARSE = text(_PARSE.format(searched=SEARCHED))
 
@@ -34,6 +38,7 @@ WALK = """
         ) AS newest
         WHERE user_id = :user_id
         AND left(content, 100000) ILIKE {any_or_all} (CAST(:patterns AS text[]))
+        AND {adjacent}
         AND {words} @@ CAST(:words AS tsquery)
         ORDER BY user_id DESC, created_at DESC, id DESC LIMIT :limit
     )
@@ -49,14 +54,27 @@ WALK = """
     LIMIT :limit
 """
 
+# The hits of one period after the other, the newest first, until the page is filled: of what is
+# sorted already as far as the periods go, Postgres sorts no more than it has to.
 LOOK_UP = """
     SELECT id, created_at FROM (
-        SELECT id, created_at, user_id FROM messages
-        WHERE {searched} AND {vector} @@ CAST(:query AS tsquery) OFFSET 0
+        SELECT * FROM unnest(CAST(:periods AS int[]), CAST(:queries AS tsquery[]))
+            AS asked(period, query)
+        ORDER BY period DESC OFFSET 0
+    ) AS asked
+    CROSS JOIN LATERAL (
+        SELECT id, created_at, user_id, content FROM messages
+        WHERE {searched} AND {vector} @@ asked.query OFFSET 0
     ) AS found
-    WHERE user_id = :user_id AND (created_at, id) < (:at, :id)
-    ORDER BY created_at DESC, id DESC LIMIT :limit
+    WHERE user_id = :user_id AND (created_at, id) < (:at, :id) {checked}
+    ORDER BY period DESC, created_at DESC, id DESC LIMIT :limit
 """
+
+# The index knows which words a message holds, but not in which order.
+_CHECKED = "AND {adjacent} AND {words} @@ CAST(:words AS tsquery)"
+
+# Much quicker to tell than where the words of a message stand, if it isn't as long as a book.
+_ADJACENT = "(octet_length(content) > 32000 OR lower(content) ~ ALL (CAST(:adjacent AS text[])))"
 
 # All of a page is read at one instant: a message deleted in between would make it look like the
 # last. A snippet comes from the beginning of a very long text, which takes time to go through.
@@ -92,14 +110,17 @@ ACTIVE = text(
 
 
 @cache
-def page(hits: str, any_or_all: str = "") -> TextClause:
+def page(hits: str, any_or_all: str = "", *, has_phrase: bool = False) -> TextClause:
     """The statement that reads a page of these hits."""
-    hits = hits.format(
-        searched=SEARCHED,
-        words=SEARCH_WORDS,
-        vector=SEARCH_VECTOR,
-        any_or_all=any_or_all,
-    )
+    places = {
+        "searched": SEARCHED,
+        "words": SEARCH_WORDS,
+        "vector": SEARCH_VECTOR,
+        "adjacent": _ADJACENT if has_phrase else "true",
+        "any_or_all": any_or_all,
+    }
+    checked = _CHECKED.format(**places) if has_phrase else ""
+    hits = hits.format(checked=checked, **places)
     # Of a limit that is a parameter Postgres expects a tenth of everything.
     limits = [
         bindparam(name, type_=Integer, literal_execute=True)

@@ -91,6 +91,9 @@ async def test_the_newest_message_with_all_words_comes_first(database: Database)
         ("green tea", ["tea of a green kind", "green tea"]),
         ("coffee or kind", ["coffee", "tea of a green kind"]),
         ("tea -kind", ["green tea"]),
+        ('tea -"green tea"', ["tea of a green kind"]),
+        ('tea -"tea green"', ["tea of a green kind", "green tea"]),
+        ('"of a gre', ["tea of a green kind"]),
         ("gre", ["tea of a green kind", "green tea"]),
         ("tea gre", ["tea of a green kind", "green tea"]),
         # Two letters are no beginning, a word that something follows is whole, and so is a phrase.
@@ -206,11 +209,12 @@ async def test_the_mark_of_an_owner_cannot_be_typed(
     await write(database, "milk", user="bob", thread="b")
     # Nothing but the index of words, whose marks somebody would try to name.
     monkeypatch.setattr(searching, "NEWEST", 0)
-    monkeypatch.setattr(searching, "FOR_BEGINNINGS", 0)
     ids = {row["subject"]: str(row["id"]) for row in await fetch(database, "SELECT * FROM users")}
-    week = str((NOON - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(weeks=1))
-    marks = [id_[-12:] for id_ in ids.values()]
-    for mark in (*marks, *ids.values(), *(f"{mark} {week}" for mark in marks)):
+    period = (NOON - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(weeks=4)
+    marks = [f"{id_[-10:]}{period}" for id_ in ids.values()]
+    # What the index has before the words; a dash means something else to a search.
+    letters = {chr(number) for number in range(40, 92)} - {"-"}
+    for mark in (*marks, *ids.values(), *(f"{letter}secret" for letter in sorted(letters))):
         for typed in (
             mark,
             f" {mark}",
@@ -267,7 +271,7 @@ async def test_pages_fit_together_whichever_way_is_gone(
     )
     for newest in (0, 1, 10, 100, 1_000):
         monkeypatch.setattr(searching, "NEWEST", newest)
-        monkeypatch.setattr(searching, "FOR_BEGINNINGS", newest)
+        monkeypatch.setattr(searching, "FARTHER", 2 * newest)
         for words, expected in (
             ("milk.", ids[::-1]),
             ("rare.", [id_ for n, id_ in enumerate(ids) if n % 60 == 7][::-1]),
@@ -301,12 +305,20 @@ WORDS = [
     "\\n",
     "naïve",
     "ſ",
+    "<i class='it'>",
+    "&amp;",
+    "http://a.org/b",
+    "—",
+    "-5",
+    "shake",
 ]
 
 
 @given(
-    contents=st.lists(st.lists(st.sampled_from(WORDS), max_size=4).map(" ".join), max_size=5),
-    words=st.lists(st.sampled_from([*WORDS, "or", "-milk", '"', "mil", "ist"]), max_size=3),
+    contents=st.lists(
+        st.lists(st.sampled_from([*WORDS, "x" * 2_100]), max_size=5).map(" ".join), max_size=5
+    ),
+    words=st.lists(st.sampled_from([*WORDS, "or", "-", '"', "mil", "ist"]), max_size=5),
 )
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -320,8 +332,76 @@ async def test_both_ways_find_the_same(
     walked = await found(database, typed, user=thread)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(searching, "NEWEST", 0)
-        patch.setattr(searching, "FOR_BEGINNINGS", 0)
         assert await found(database, typed, user=thread) == walked
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        *(
+            " ",
+            "  \n",
+            "-",
+            " - ",
+            "…",
+            "! «",
+            "/",
+            ".",
+            ",",
+            "'",
+            "_",
+            "\u00a0",
+            "\u200b",
+            "😀",
+            "²",
+            "5",
+        ),
+        *(" <b>", " <b class='x y'>", "<br/>", " &amp; ", "&nbsp;", " http://", " https://"),
+        *(f" {'x' * 2_046} ", " x ", " of x "),
+    ],
+)
+async def test_what_follows_what_is_the_same_whichever_way_is_gone(
+    database: Database, monkeypatch: pytest.MonkeyPatch, between: str
+) -> None:
+    await write(database, f"it is GREEN{between}Tea", f"green{between}grün чай", "tea green")
+    for words in ('"green tea"', '"grün чай"', '"green grün"', '"is green tea"', '"green tea" it'):
+        walked = await found(database, words)
+        with monkeypatch.context() as patch:
+            patch.setattr(searching, "NEWEST", 0)
+            assert await found(database, words) == walked
+        # What Postgres says of the words as they stand.
+        rows = await fetch(
+            database,
+            "SELECT id FROM messages WHERE to_tsvector('simple', content)"
+            " @@ websearch_to_tsquery('simple', %s) ORDER BY created_at DESC",
+            words,
+        )
+        assert [hit.id for hit in walked] == [row["id"] for row in rows]
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "語", "𠀀", "'", "\\"])
+@pytest.mark.parametrize("length", [498, 499, 500, 511, 512, 682, 1_023, 2_045, 2_046, 2_047])
+async def test_a_word_of_any_length_is_stored_and_found_in_both_ways_or_in_none(
+    database: Database, monkeypatch: pytest.MonkeyPatch, letter: str, length: int
+) -> None:
+    word = "x" + letter * (length - 1)
+    (id_,) = await write(database, f"milk {word} bread")
+    for words in (f"{word[:900]}.", "milk", "bread"):
+        walked = await found(database, words)
+        with monkeypatch.context() as patch:
+            patch.setattr(searching, "NEWEST", 0)
+            assert await found(database, words) == walked
+        if len(words) < 100:
+            assert [hit.id for hit in walked] == [id_]
+
+
+async def test_messages_of_any_time_are_found(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "NEWEST", 0)
+    began = datetime(1969, 6, 1, tzinfo=UTC)
+    ids = await write(database, *["milk"] * 40, began=began, apart=timedelta(days=11))
+    assert await pages(database, "milk", limit=7) == ids[::-1]
 
 
 @pytest.mark.parametrize(
