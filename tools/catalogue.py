@@ -69,4 +69,46 @@ def catalogue(handlers: Handlers) -> list[Tool]:
             ),
             deletes=True,
         ),
+        tool(
+            handlers.undo_changes,
+            title="Undo changes",
+            description=(
+                "Take back everything that the last turn of this conversation changed, or a "
+                "certain turn. Undoing an undo does it again. If something was changed since, it "
+                "says so and does nothing."
+            ),
+        ),
+        tool(
+            handlers.find_activity,
+            title="Look at changes",
+            description=(
+                "What was changed, when and from which conversation, the latest first: all, of "
+                "one task, or of one turn."
+            ),
+            reads_only=True,
+        ),
+        tool(
+            handlers.find_lists,
+            title="Find lists",
+            description="The user's lists, with the numbers of their open tasks.",
+            reads_only=True,
+        ),
+        tool(
+            handlers.save_lists,
+            title="Make or change lists",
+            description="Make lists, rename them, or put them away with their tasks.",
+            repeatable=True,
+        ),
+        tool(
+            handlers.delete_lists,
+            title="Delete lists",
+            description="Delete lists. Their tasks go to the Inbox.",
+            deletes=True,
+        ),
+        tool(
+            handlers.get_overview,
+            title="Overview",
+            description="What is overdue, due today and next, and how many tasks there are.",
+            reads_only=True,
+        ),
     ]

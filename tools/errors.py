@@ -39,10 +39,6 @@ class ListNotFoundError(TaskError):
     """No list of the user is what was referred to, or several are."""
 
 
-class ChangedSinceError(TaskError):
-    """What was to be undone has been changed since."""
-
-
 class NotExecutedError(TaskError):
     """A call that was only asked after was not carried out, and won't be under its key."""
 

@@ -18,23 +18,39 @@ from .changing.adding import add_task
 from .changing.call import Call, each, each_task, once
 from .changing.completing import complete_task, reopen_task
 from .changing.deleting import delete_task
+from .changing.lists import delete_list, save_list
 from .changing.rescheduling import reschedule_task
+from .changing.undoing import undo_changes
 from .changing.updating import update_task
 from .context import Caller, Identify
 from .errors import NotExecutedError, OutcomeUnknownError
+from .finding.activity import find_activity
+from .finding.lists import find_lists
 from .finding.orders import Sort
+from .finding.overview import get_overview
 from .finding.tasks import Query, find_tasks, get_tasks
 from .models import Task
 from .shapes.arguments import (
     AnyPriority,
     AnyState,
     Labels,
+    ListChanges,
+    ListNames,
     NewDues,
     NewTasks,
     References,
     TaskChanges,
 )
-from .shapes.views import Changes, FoundTasks, ItemResult, NotExecuted, TaskPage
+from .shapes.views import (
+    Activity,
+    Changes,
+    FoundTasks,
+    ItemResult,
+    ListPage,
+    NotExecuted,
+    Overview,
+    TaskPage,
+)
 
 #: Tasks in one answer. A model reads all of it, and pays for it, at every later step.
 LIMIT_MAX = 100
@@ -59,6 +75,10 @@ PartOf = Annotated[str | StrictInt, Field(description="The task whose direct sub
 AnySort = Annotated[Sort, BeforeValidator(lambda value: str(value).strip().lower())]
 Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX, description="How many at most.")]
 Cursor = Annotated[str, Field(description="`next_cursor` of the page before.")]
+OfTask = Annotated[
+    str | StrictInt, Field(description="Changes of that task; one deleted, by its number.")
+]
+Turn = Annotated[str, Field(description="The `turn` of an event that find_activity shows.")]
 WithSubtasks = Annotated[bool, Field(description="Complete its open subtasks, too.")]
 
 
@@ -140,6 +160,39 @@ class Handlers:
             "delete_tasks",
             lambda call: each_task(call, tasks, delete_task, prefer=None),
         )
+
+    async def undo_changes(self, context: ToolContext, turn: Turn | None = None) -> Changes:
+        return await self._write(context, "undo_changes", lambda call: undo_changes(call, turn))
+
+    async def find_activity(
+        self,
+        context: ToolContext,
+        task: OfTask | None = None,
+        turn: Turn | None = None,
+        cursor: Cursor | None = None,
+        limit: Limit = LIMIT,
+    ) -> Activity:
+        of_task = None if task is None else str(task)
+        async with self._reading(context, "find_activity") as (session, caller):
+            return await find_activity(
+                session, caller, task=of_task, turn=turn, limit=limit, cursor=cursor
+            )
+
+    async def find_lists(self, context: ToolContext) -> ListPage:
+        async with self._reading(context, "find_lists") as (session, caller):
+            return await find_lists(session, caller)
+
+    async def save_lists(self, context: ToolContext, lists: ListChanges) -> Changes:
+        return await self._write(context, "save_lists", lambda call: each(call, lists, save_list))
+
+    async def delete_lists(self, context: ToolContext, lists: ListNames) -> Changes:
+        return await self._write(
+            context, "delete_lists", lambda call: each(call, lists, delete_list)
+        )
+
+    async def get_overview(self, context: ToolContext) -> Overview:
+        async with self._reading(context, "get_overview") as (session, caller):
+            return await get_overview(session, caller)
 
     async def _write(
         self, context: ToolContext, tool: str, write: Callable[[Call], Awaitable[Changes]]

@@ -139,6 +139,12 @@ async def test_the_tools_and_what_they_say_of_themselves(database: Database) -> 
         ("reopen_tasks", (["tasks"], ["tasks"])),
         ("reschedule_tasks", (["tasks"], ["tasks"])),
         ("delete_tasks", (["tasks"], ["tasks"])),
+        ("undo_changes", (["turn"], [])),
+        ("find_activity", (["task", "turn", "cursor", "limit"], [])),
+        ("find_lists", ([], [])),
+        ("save_lists", (["lists"], ["lists"])),
+        ("delete_lists", (["lists"], ["lists"])),
+        ("get_overview", ([], [])),
     ]
     hints = {
         name: (hint.readOnlyHint, hint.destructiveHint, hint.idempotentHint, hint.openWorldHint)
@@ -154,10 +160,19 @@ async def test_the_tools_and_what_they_say_of_themselves(database: Database) -> 
         "reopen_tasks": (False, False, False, False),
         "reschedule_tasks": (False, False, False, False),
         "delete_tasks": (False, True, False, False),
+        "undo_changes": (False, False, False, False),
+        "find_activity": (True, False, True, False),
+        "find_lists": (True, False, True, False),
+        "save_lists": (False, False, True, False),
+        "delete_lists": (False, True, False, False),
+        "get_overview": (True, False, True, False),
     }
     outputs = {name: list((tool.outputSchema or {})["properties"]) for name, tool in tools.items()}
     assert outputs.pop("find_tasks") == ["tasks", "total", "next_cursor", "note"]
     assert outputs.pop("get_tasks") == ["results", "failed"]
+    assert outputs.pop("find_activity") == ["events", "next_cursor"]
+    assert outputs.pop("find_lists") == ["lists"]
+    assert outputs.pop("get_overview") == ["now", "counts", "overdue", "today", "next"]
     assert set(map(tuple, outputs.values())) == {("results", "changed", "failed")}
     new = tools["add_tasks"].inputSchema["properties"]["tasks"]
     assert (new["type"], new["minItems"], new["maxItems"]) == ("array", 1, 50)
@@ -398,6 +413,11 @@ async def test_one_item_will_do_where_a_list_is_asked_for(database: Database) ->
         ("complete_tasks", {"tasks": [""]}, "number"),
         ("complete_tasks", {"tasks": ["9" * 30]}, "find_tasks"),
         ("get_tasks", {"tasks": ["zebra"]}, "add_tasks"),
+        ("undo_changes", {}, "find_activity"),
+        ("find_activity", {"cursor": "x"}, "next_cursor"),
+        ("save_lists", {"lists": ["Inbox"]}, "another name"),
+        ("save_lists", {"lists": [{"list": "Work", "name": "Job"}]}, "Inbox"),
+        ("delete_lists", {"lists": ["Inbox"]}, "Inbox"),
         ("drop_table", {}, "complete_tasks"),
     ],
 )

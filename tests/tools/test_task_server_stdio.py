@@ -65,7 +65,7 @@ async def test_tasks_are_kept_for_the_user_of_the_environment(
     errors = tmp_path / "stderr"
     settings = {"DATABASE_URL": database_url, "TASK_AGENT_TIME_ZONE": "Asia/Tokyo"}
     async with client(errors, TASK_AGENT_USER="ann", **settings) as session:
-        assert len((await session.list_tools()).tools) == 8
+        assert len((await session.list_tools()).tools) == 14
         # What the client claims to be does not count, its idempotency key does.
         meta = {META_USER: "bob", META_TIME_ZONE: "UTC", META_KEY: "k"}
         title = "Buy milk 🥛"

@@ -226,7 +226,7 @@ async def test_closing_leaves_no_task_behind() -> None:
     before = asyncio.all_tasks()
     tools = TaskTools(shared_database)
     await tools.aclose()
-    assert len(await tools.tools()) == 8
+    assert len(await tools.tools()) == 14
     assert asyncio.all_tasks() > before
     await tools.aclose()
     assert asyncio.all_tasks() == before

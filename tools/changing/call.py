@@ -13,6 +13,7 @@ from ..context import Caller
 from ..errors import InvalidValueError, TaskError
 from ..finding.references import Prefer
 from ..finding.seeing import Seeing
+from ..finding.showing import task_views
 from ..finding.tasks import failure
 from ..models import Task, TaskCall, TaskEvent, TaskList
 from ..shapes.arguments import BadItem, NewDue, TaskChange
@@ -106,7 +107,7 @@ class Call:
 
     async def view(self, task: Task) -> TaskView:
         """The task as its owner sees it."""
-        [seen] = await self.seeing.views([task])
+        [seen] = await task_views(self.seeing, [task])
         return seen
 
     async def attempt(self, item: int, change: Callable[[], Awaitable[ItemResult]]) -> ItemResult:

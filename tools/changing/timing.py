@@ -9,7 +9,7 @@ from ..clock_times import END_OF_DAY
 from ..context import Caller
 from ..dates import Due, read_due, read_start
 from ..errors import InvalidValueError
-from ..finding.seeing import due_zone
+from ..finding.showing import due_zone
 from ..models import Task
 from ..recurrence import next_after_completion, next_occurrence, read_recurrence
 from .call import Call

@@ -1,9 +1,7 @@
-"""The user's tasks and lists as they are seen within one transaction: found, named and shown."""
+"""The user's tasks and lists as one transaction sees them, found by what people call them."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -11,10 +9,9 @@ from sqlalchemy import ColumnElement, and_, func, not_, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from ..errors import ListNotFoundError, RecurrenceNotUnderstoodError, TaskNotFoundError
+from ..errors import ListNotFoundError, TaskNotFoundError
 from ..models import Task, TaskList
-from ..recurrence import describe
-from ..shapes.views import INBOX, TaskView
+from ..shapes.views import INBOX
 from ..texts import is_inbox, quoted, search_form
 from .references import (
     LISTED_MAX,
@@ -25,10 +22,13 @@ from .references import (
     not_found,
     number_in,
     search_words,
+    words_in,
 )
 
 #: Tasks whose titles are compared with a reference. The shortest titles are the nearest ones.
 COMPARED_MAX = 500
+#: Lists that an error names.
+NAMED_MAX = 20
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Seeing:
         Raises:
             TaskNotFoundError: there is none, or none any more.
         """
-        task = await self._numbered(number)
+        task = await self.with_number(number)
         if task is None:
             raise TaskNotFoundError(
                 f"Task {number} isn't there any more: it was deleted by this call."
@@ -67,14 +67,15 @@ class Seeing:
         """
         check_reference(reference)
         number = number_in(reference)
-        if number is not None and (task := await self._numbered(number)) is not None:
+        if number is not None and (task := await self.with_number(number)) is not None:
             return task
         found = find(reference, await self._candidates(reference, prefer), prefer=prefer)
         if found is None:
             raise TaskNotFoundError(not_found(reference, *await self._open()))
         return await self.numbered(found.number)
 
-    async def _numbered(self, number: int) -> Task | None:
+    async def with_number(self, number: int) -> Task | None:
+        """The task with a number, if there is one."""
         found: Task | None = (
             await self.session.exec(
                 select(Task).where(col(Task.user_id) == self.user_id, col(Task.number) == number)
@@ -162,126 +163,39 @@ class Seeing:
             self._lists = {found.id: found for found in rows.all()}
         return self._lists
 
-    async def find_list(self, name: str) -> TaskList | None:
-        """The list of that name; none for the Inbox.
+    async def find_list(self, name: str, *, by_words: bool = True) -> TaskList | None:
+        """The list of that name, or with its words in the name; none for the Inbox.
 
         Raises:
-            ListNotFoundError: there is none.
+            ListNotFoundError: there is none, or several have the words.
         """
         if is_inbox(name):
             return None
         lists = list((await self.lists()).values())
-        wanted = " ".join(name.split()).casefold().lstrip("#")
         for found in lists:
-            if found.name.casefold() == wanted:
+            if found.name.casefold() == " ".join(name.split()).casefold():
                 return found
-        near = [found for found in lists if wanted and wanted in found.name.casefold()]
-        if len(near) == 1:
+        wanted = set(words_in(name)) - {"list", "project"}
+        near = [found for found in lists if wanted and wanted <= set(words_in(found.name))]
+        if len(near) == 1 and by_words:
             return near[0]
-        names = ", ".join([INBOX, *(quoted(found.name) for found in (near or lists)[:20])])
-        said = "Several lists are meant by" if near else "There is no list"
+        names = ", ".join([INBOX, *(quoted(found.name) for found in (near or lists)[:NAMED_MAX])])
         raise ListNotFoundError(
-            f"{said} {quoted(name)}. The lists are {names}. Give one of these names, or make the "
-            "list with save_lists first."
+            f"There is no list {quoted(name)}. The lists are {names}. Give one of these names, or "
+            "make the list with save_lists first."
         )
 
-    # Showing
-
-    async def views(self, tasks: Sequence[Task]) -> list[TaskView]:
-        """The tasks as their owner sees them."""
-        if not tasks:
-            return []
-        lists = await self.lists() if any(task.list_id for task in tasks) else {}
-        parents = await self._numbers([task.parent_id for task in tasks if task.parent_id])
-        open_subtasks = await self._open_subtasks([task.id for task in tasks])
-        zones = {task.due_zone for task in tasks if task.due_zone} - {self.zone.key}
-        if zones:
-            # In a thread: the first use of a zone reads a file.
-            await asyncio.to_thread(lambda: [ZoneInfo(zone) for zone in zones])
-        return [
-            self._view(
-                task,
-                INBOX if task.list_id is None else lists[task.list_id].name,
-                None if task.parent_id is None else parents[task.parent_id],
-                open_subtasks.get(task.id),
-            )
-            for task in tasks
-        ]
-
-    async def _numbers(self, ids: Sequence[UUID]) -> dict[UUID, int]:
-        if not ids:
-            return {}
-        rows = await self.session.exec(
-            select(Task.id, Task.number).where(
-                col(Task.user_id) == self.user_id, col(Task.id).in_(ids)
-            )
-        )
-        return dict(rows.all())
-
-    async def _open_subtasks(self, ids: Sequence[UUID]) -> dict[UUID, int]:
-        rows = await self.session.exec(
-            select(Task.parent_id, func.count())
+    async def open_tasks(self, list_ids: Sequence[UUID] | None = None) -> dict[UUID | None, int]:
+        """How many open tasks each list has; the Inbox, which is none, and every list."""
+        counted = (
+            select(Task.list_id, func.count())
             .where(
                 col(Task.user_id) == self.user_id,
-                col(Task.parent_id).in_(ids),
                 col(Task.completed_at).is_(None),
                 col(Task.archived_at).is_(None),
             )
-            .group_by(col(Task.parent_id))
+            .group_by(col(Task.list_id))
         )
-        return {id_: count for id_, count in rows.all() if id_ is not None}
-
-    def _view(
-        self, task: Task, list_name: str, parent: int | None, open_subtasks: int | None
-    ) -> TaskView:
-        return TaskView(
-            number=task.number,
-            title=task.title,
-            notes=task.notes,
-            priority=task.priority.value,
-            labels=task.labels or None,
-            due=shown_due(task, self.zone),
-            starts=_day(task.starts_on),
-            repeats=_repeats(task),
-            list=list_name,
-            parent=parent,
-            open_subtasks=open_subtasks,
-            completed=shown(task.completed_at, self.zone),
-            archived=shown(task.archived_at, self.zone),
-            created=shown(task.created_at, self.zone) or "",
-        )
-
-
-def shown(moment: datetime | None, zone: ZoneInfo) -> str | None:
-    """A moment as ISO 8601 in a zone."""
-    return None if moment is None else moment.astimezone(zone).isoformat(timespec="seconds")
-
-
-def shown_due(task: Task, zone: ZoneInfo) -> str | None:
-    """When a task is due; a day is the one of the zone in which it was given."""
-    if task.due_at is None or not task.due_is_day:
-        return shown(task.due_at, zone)
-    return task.due_at.astimezone(due_zone(task, zone)).date().isoformat()
-
-
-def due_zone(task: Task, otherwise: ZoneInfo) -> ZoneInfo:
-    """The zone in which a task's due time was given."""
-    return otherwise if task.due_zone is None else ZoneInfo(task.due_zone)
-
-
-def _day(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()
-
-
-def _repeats(task: Task) -> str | None:
-    if task.recurrence is None or task.recurrence_start is None or task.due_zone is None:
-        return None
-    try:
-        return describe(
-            task.recurrence,
-            start=task.recurrence_start.astimezone(ZoneInfo(task.due_zone)),
-            is_day=task.due_is_day,
-            from_completion=task.recurs_from == "completion",
-        )
-    except RecurrenceNotUnderstoodError:
-        return task.recurrence
+        if list_ids is not None:
+            counted = counted.where(col(Task.list_id).in_(list_ids))
+        return dict((await self.session.exec(counted)).all())

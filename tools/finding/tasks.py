@@ -20,6 +20,7 @@ from . import pages
 from .orders import ORDERS, Sort
 from .references import words_in
 from .seeing import Seeing
+from .showing import task_views
 from .users import find_user
 
 #: As many tasks are counted at most; that there are many is all that more would say.
@@ -88,7 +89,7 @@ async def find_tasks(
     more = len(tasks) > limit
     tasks = tasks[:limit]
     return TaskPage(
-        tasks=await seeing.views(tasks),
+        tasks=await task_views(seeing, tasks),
         total=total,
         next_cursor=pages.write(order.place_of(tasks[-1]), query) if more else None,
         note=note,
@@ -111,7 +112,7 @@ async def get_tasks(
             seeing = Seeing(session, user_id, caller.zone)
             task = await seeing.find(str(reference))
             parts = [part for part in await seeing.subtasks(task) if part.completed_at is None]
-            [view] = await seeing.views([task])
+            [view] = await task_views(seeing, [task])
         except TaskError as error:
             results.append(failure(item, error))
             continue

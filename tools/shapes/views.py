@@ -157,3 +157,66 @@ class FoundTasks(Answer):
     @property
     def is_error(self) -> bool:
         return self.failed == len(self.results) > 0
+
+
+class ListPage(Answer):
+    """The user's lists."""
+
+    lists: list[ListView]
+
+
+class FieldChange(BaseModel):
+    """What a change made of one thing that a task or a list says."""
+
+    field: str
+    before: str | None = None
+    after: str | None = None
+
+
+class Event(BaseModel):
+    """A change to a task or a list, as the ledger keeps it."""
+
+    at: str
+    action: Action
+    tool: Annotated[str | None, Field(description="The tool that made it.")] = None
+    task: Annotated[int | None, Field(description="The task's number.")] = None
+    title: Annotated[str, Field(description="The task's title, or the list's name, after it.")]
+    changes: list[FieldChange] | None = None
+    turn: Annotated[str, Field(description="What undo_changes takes back as a whole.")]
+    thread: Annotated[str | None, Field(description="The conversation it was made in.")] = None
+    conversation: Annotated[str | None, Field(description="The title of that.")] = None
+    here: Annotated[bool | None, Field(description="true: it was made in this conversation.")] = (
+        None
+    )
+    undoes: Annotated[str | None, Field(description="The turn that it took back.")] = None
+
+
+class Activity(Answer):
+    """Changes, the latest first."""
+
+    events: list[Event]
+    next_cursor: Annotated[
+        str | None, Field(description="Give it as `cursor` for the next page.")
+    ] = None
+
+
+class Counts(BaseModel):
+    """How many tasks there are."""
+
+    open: int
+    overdue: int
+    today: Annotated[int, Field(description="Due later today.")]
+    next_7_days: Annotated[int, Field(description="Due in the 7 days after today.")]
+    without_due: int
+    urgent: Annotated[int, Field(description="Open, of urgent priority.")]
+    completed_today: int
+
+
+class Overview(Answer):
+    """What there is to do. Of each kind only the first few tasks are shown."""
+
+    now: Annotated[str, Field(description="The present time of the user.")]
+    counts: Counts
+    overdue: list[TaskView]
+    today: list[TaskView]
+    next: Annotated[list[TaskView], Field(description="Those due after today.")]
