@@ -173,3 +173,41 @@ async def test_a_call_that_completes_what_repeats_twice_adds_one_next(
         await ann.add("Water plants", repeats="every tuesday")
         await ann.answer("complete_tasks", tasks=[1, "plants", 1])
         assert await ann.titles() == ["Water plants"]
+
+
+async def test_the_next_occurrence_has_the_subtasks_again(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.add("Clean the flat", repeats="every saturday")
+        await ann.add("Kitchen", parent=1, due="friday at 9:00")
+        await ann.add("Oven", parent="kitchen")
+        await ann.add("Windows", parent=1)
+        await ann.named("complete_tasks", "kitchen", with_subtasks=True)
+        done = await ann.named("complete_tasks", 1)
+        assert done["next"]["number"] == 5
+        assert done["open_subtasks"] == [{"number": 4, "title": "Windows", "completed": False}]
+        # What was still to be done is not there twice.
+        found = (await ann.answer("find_tasks", sort="created"))["tasks"]
+        assert {(task["title"], task["number"], task.get("parent")) for task in found} == {
+            ("Clean the flat", 5, None),
+            ("Windows", 4, 5),
+            ("Kitchen", 6, 5),
+            ("Oven", 7, 6),
+        }
+        assert (await ann.task(6))["due"] == "2026-11-27T09:00:00+01:00"
+        await ann.answer("undo_changes")
+        assert await ann.titles() == ["Clean the flat", "Windows"]
+        assert (await ann.task(4))["parent"] == 1
+
+
+async def test_a_subtask_that_is_due_on_a_day_stays_so_when_the_clocks_change(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        before = ann.at("2027-03-20T08:00:00+01:00")
+        await before.add("Clean the flat", repeats="every sunday", due="2027-03-21")
+        await before.add("Kitchen", parent=1, due="2027-03-21")
+        await before.named("complete_tasks", 1, with_subtasks=True)
+        assert [task["due"] for task in (await ann.answer("find_tasks"))["tasks"]] == [
+            "2027-03-28",
+            "2027-03-28",
+        ]

@@ -1,18 +1,11 @@
 """Completing tasks, with the next occurrence of those that repeat, and reopening them."""
 
-from uuid import uuid4
-
 from ..models import Task
 from ..shapes.views import ItemResult, TaskName
-from . import timing
 from .call import Call
 from .ledger import snapshot
+from .repeating import complete_occurrence
 
-#: Columns that the next occurrence has from the one before it.
-INHERITED = (
-    *("user_id", "title", "notes", "priority", "labels", "list_id", "parent_id", "place"),
-    *("due_is_day", "due_zone", "recurrence", "recurrence_start", "recurs_from", "searched"),
-)
 #: Open subtasks that an answer names.
 NAMED_MAX = 10
 
@@ -24,39 +17,36 @@ async def complete_task(call: Call, task: Task, *, with_subtasks: bool) -> ItemR
 
     Of a task that repeats, the next occurrence is added, a task with a number of its own.
     """
-    below = [part for part in await call.seeing.subtasks(task) if part.completed_at is None]
-    done = []
-    if task.completed_at is None:
-        done.append(task)
-    if with_subtasks:
-        done += below
-        below = []
-    still_open = [
+    parts = await call.seeing.subtasks(task)
+    open_parts = [part for part in parts if part.completed_at is None]
+    completed = open_parts if with_subtasks else []
+    still_open = [] if with_subtasks else open_parts
+    names = [
         TaskName(number=part.number, title=part.title, completed=False)
-        for part in below[:NAMED_MAX]
-    ] or None
-    if not done:
+        for part in still_open[:NAMED_MAX]
+    ]
+    if task.completed_at is not None and not completed:
         return ItemResult(
             item=call.item,
             status="unchanged",
             task=await call.view(task),
             note="The task was completed already.",
-            open_subtasks=still_open,
+            open_subtasks=names or None,
         )
-    told = []
+    for part in completed:
+        await _complete(call, part)
     following: Task | None = None
-    for one in done:
-        if one is task and task.recurrence is not None:
-            following = await _repeat(call, task)
-            told += [] if following else [LAST_TIME]
-        else:
-            before = snapshot(one)
-            one.completed_at = call.caller.now
-            await call.record("completed", one, before=before)
-    if parts := len([one for one in done if one is not task]):
-        told.append(f"Subtasks completed with it: {parts}.")
+    told = []
+    if task.completed_at is None and task.recurrence is not None:
+        following = await complete_occurrence(call, task, parts)
+        told += [] if following else [LAST_TIME]
+    elif task.completed_at is None:
+        await _complete(call, task)
+    if completed:
+        told.append(f"Subtasks completed with it: {len(completed)}.")
     if still_open:
-        told.append(f"Subtasks that are still open: {len(below)}.")
+        where = ", and now parts of the next one" if following else ""
+        told.append(f"Subtasks that are still open{where}: {len(still_open)}.")
     await call.session.flush()
     return ItemResult(
         item=call.item,
@@ -65,8 +55,14 @@ async def complete_task(call: Call, task: Task, *, with_subtasks: bool) -> ItemR
         task=await call.view(task),
         next=None if following is None else await call.view(following),
         note=" ".join(told) or None,
-        open_subtasks=still_open,
+        open_subtasks=names or None,
     )
+
+
+async def _complete(call: Call, task: Task) -> None:
+    before = snapshot(task)
+    task.completed_at = call.caller.now
+    await call.record("completed", task, before=before)
 
 
 async def reopen_task(call: Call, task: Task, _: object = None) -> ItemResult:
@@ -89,27 +85,3 @@ async def reopen_task(call: Call, task: Task, _: object = None) -> ItemResult:
     return ItemResult(
         item=call.item, status="done", action="reopened", task=await call.view(task), note=note
     )
-
-
-async def _repeat(call: Call, task: Task) -> Task | None:
-    """Complete an occurrence, and add the one after it; none after the last."""
-    before = snapshot(task)
-    due = timing.following(task, call.caller)
-    following: Task | None = None
-    if due is not None:
-        following = Task(
-            id=uuid4(),
-            number=await call.new_number(),
-            due_at=due,
-            occurs_at=due,
-            starts_on=timing.moved_start(task, due, call.caller),
-            created_at=call.caller.now,
-            **{name: getattr(task, name) for name in INHERITED},
-        )
-        timing.clear_recurrence(task)
-    task.completed_at = call.caller.now
-    await call.record("completed", task, before=before)
-    if following is not None:
-        call.session.add(following)
-        await call.record("added", following, before=None)
-    return following

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import TypeVar
 
-from ..clock_times import END_OF_DAY
+from ..clock_times import END_OF_DAY, existing
 from ..context import Caller
 from ..dates import Due, read_due, read_start
 from ..errors import InvalidValueError
@@ -134,16 +134,19 @@ def following(task: Task, caller: Caller) -> datetime | None:
     return next_occurrence(task.recurrence, start=start, after=after, zone=zone)
 
 
-def moved_start(task: Task, due: datetime, caller: Caller) -> date | None:
-    """The start of the next occurrence, as long before its due time as this one's."""
-    old = due_day(task, caller)
-    if task.starts_on is None or old is None:
-        return task.starts_on
-    new = due.astimezone(due_zone(task, caller.zone)).date()
+def later(task: Task, caller: Caller, *, days: int) -> tuple[datetime | None, date | None]:
+    """When a task is due, and starts, so many days later at the same time of day.
+
+    Neither, where there is no such day any more.
+    """
     try:
-        return task.starts_on + timedelta(days=(new - old).days)
+        starts = None if task.starts_on is None else task.starts_on + timedelta(days=days)
+        if task.due_at is None:
+            return None, starts
+        local = task.due_at.astimezone(due_zone(task, caller.zone))
+        return existing((local + timedelta(days=days)).replace(fold=0)), starts
     except OverflowError:
-        return None
+        return None, None
 
 
 def _due_at(task: Task, moment: datetime, caller: Caller, *, is_day: bool) -> None:

@@ -252,12 +252,13 @@ async def _dependants(call: Call, reversals: Sequence[Reversal]) -> list[str]:
     if not going:
         return []
     ids = [UUID(str(one.kept["id"])) for one in going]
+    touched = [one.target for one in reversals if isinstance(one.target, int)]
     rows = await call.session.exec(
         select(Task)
         .where(
             col(Task.user_id) == call.user_id,
             col(Task.parent_id).in_(ids) | col(Task.list_id).in_(ids),
-            col(Task.number).not_in([one.target for one in reversals]),
+            col(Task.number).not_in(touched),
         )
         .order_by(col(Task.number))
         .limit(5)
