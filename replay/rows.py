@@ -34,9 +34,10 @@ SELECT_LEAVES = """
     WHERE c.thread_id = %s AND c.checkpoint_ns = ''
 """
 SELECT_EVENTS = """
-    SELECT key, action, task_number, before, after, result, created_at
-    FROM task_events WHERE user_id = %s
-    ORDER BY created_at, task_number
+    SELECT e.key, c.tool, e.task_number, e.before, e.after, c.result, e.created_at
+    FROM task_events e JOIN task_calls c ON c.user_id = e.user_id AND c.key = e.key
+    WHERE e.user_id = %s AND e.task_number IS NOT NULL
+    ORDER BY e.position
 """
 SELECT_CHECKPOINTS = """
     SELECT checkpoint_id, (metadata ->> 'step')::int AS step
@@ -106,7 +107,7 @@ async def read_events(database: Database, user_id: UUID) -> list[Event]:
     return [
         Event(
             key=row["key"],
-            tool=row["action"],
+            tool=row["tool"],
             number=row["task_number"],
             before=row["before"],
             after=row["after"],

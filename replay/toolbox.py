@@ -13,14 +13,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.checkpointer import LOCAL_USER
 from storage.database import Database
+from tools.changing.ledger import lock_user, next_position, snapshot, task_from
 from tools.client import TaskTools
-from tools.ledger import lock_user, snapshot
-from tools.models import Task, TaskEvent
+from tools.models import Task, TaskCall, TaskEvent
 
 from .recording import Change
-
-#: Columns of a task as a change keeps it.
-TASK_FIELDS = ("title", "notes", "priority", "due_at", "completed_at", "created_at")
 
 
 class ReplayTools:
@@ -99,28 +96,31 @@ async def make_change(database: Database, change: Change) -> None:
         user_id = await lock_user(session, LOCAL_USER)
         task = await _task(session, user_id, change.number)
         before = None if task is None else snapshot(task)
-        if change.task is None:
-            if task is not None:
-                await session.delete(task)
-        else:
-            values = Task.model_validate(
-                {name: change.task[name] for name in TASK_FIELDS}
-                | {"id": uuid4(), "user_id": user_id, "number": change.number}
+        if task is not None:
+            await session.delete(task)
+            await session.flush()
+        if change.task is not None:
+            session.add(task_from(change.task, user_id))
+        key = change.key or str(uuid4())
+        session.add(
+            TaskCall(
+                user_id=user_id,
+                key=key,
+                tool=change.tool,
+                result=change.result or {},
+                created_at=change.at,
             )
-            if task is None:
-                session.add(values)
-            else:
-                for name in TASK_FIELDS:
-                    setattr(task, name, getattr(values, name))
+        )
         session.add(
             TaskEvent(
                 user_id=user_id,
-                key=change.key,
+                position=await next_position(session, user_id),
+                key=key,
+                turn_id=key,
                 action=change.tool,
                 task_number=change.number,
                 before=before,
                 after=change.task,
-                result=change.result or {},
                 created_at=change.at,
             )
         )

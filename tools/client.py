@@ -26,7 +26,21 @@ from mcp.types import CONNECTION_CLOSED, CallToolResult, TextContent
 
 from storage.database import Database, shared_database
 
-from .context import LOCAL_USER, META_KEY, META_NOW, META_TIME_ZONE, META_USER, Clock, utc_now
+from .context import (
+    LOCAL_USER,
+    META_KEY,
+    META_LOCALE,
+    META_MESSAGE,
+    META_NOW,
+    META_THREAD,
+    META_TIME_ZONE,
+    META_TURN,
+    META_USER,
+    Clock,
+    Origin,
+    nowhere,
+    utc_now,
+)
 from .errors import TaskToolsError
 from .server import create_server
 
@@ -44,6 +58,7 @@ class TaskTools:
             object is made. By default the one that the process shares.
         clock: Says what time it is for the user; dates are understood relative to it.
         time_zone: Names the zone of runs whose context names none.
+        origin: Says where in its conversation the call that is being made stands.
     """
 
     def __init__(
@@ -52,10 +67,12 @@ class TaskTools:
         *,
         clock: Clock = utc_now,
         time_zone: Callable[[], str] = lambda: "UTC",
+        origin: Callable[[], Origin] = nowhere,
     ) -> None:
         self._database = database
         self._clock = clock
         self._time_zone = time_zone
+        self._origin = origin
         self._turns: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str], asyncio.Lock]
         self._turns = WeakValueDictionary()
         self._held: _HeldSession | None = None
@@ -112,12 +129,17 @@ class TaskTools:
         runtime = request.runtime
         config = getattr(runtime, "config", None) or {}
         configurable = config.get("configurable") or {}
+        context = getattr(runtime, "context", None)
+        origin = self._origin()
         meta = {
             # Put there by the server's authentication; a client can't write this key.
             META_USER: configurable.get("langgraph_auth_user_id") or LOCAL_USER,
             META_NOW: self._clock().isoformat(),
-            META_TIME_ZONE: getattr(getattr(runtime, "context", None), "time_zone", None)
-            or self._time_zone(),
+            META_TIME_ZONE: getattr(context, "time_zone", None) or self._time_zone(),
+            META_LOCALE: getattr(context, "locale", None),
+            META_THREAD: configurable.get("thread_id"),
+            META_MESSAGE: origin.message,
+            META_TURN: origin.turn,
             META_KEY: idempotency_key(
                 configurable.get("thread_id"),
                 getattr(runtime, "tool_call_id", None),

@@ -17,6 +17,14 @@ META_USER = "task-agent/user"
 META_KEY = "task-agent/idempotency-key"
 META_TIME_ZONE = "task-agent/time-zone"
 META_NOW = "task-agent/now"
+#: How the user writes dates, such as "de-AT".
+META_LOCALE = "task-agent/locale"
+#: The conversation, its message that holds the call, and the message of the person that it answers.
+META_THREAD = "task-agent/thread"
+META_MESSAGE = "task-agent/message"
+META_TURN = "task-agent/turn"
+#: True: carry nothing out, but say what the call with this key has answered.
+META_RECORDED_ONLY = "task-agent/recorded-only"
 
 #: Who everybody is where there is no authentication.
 LOCAL_USER = "local"
@@ -33,6 +41,21 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where in its conversation a call of the agent stands; none of it outside of one."""
+
+    #: The id of the AI message that holds the call.
+    message: str | None = None
+    #: The id of the last human message: all changes of one turn are undone together.
+    turn: str | None = None
+
+
+def nowhere() -> Origin:
+    """The origin of calls that belong to no conversation."""
+    return Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """On whose behalf a tool runs, and at which moment."""
 
@@ -44,6 +67,14 @@ class Caller:
     now: datetime
     #: Names one call of the agent, so that doing it again changes nothing; none without a name.
     key: str | None
+    #: How the user writes dates; none for English.
+    locale: str | None = None
+    #: The conversation that the call is part of; see `META_THREAD` and what follows it.
+    thread: str | None = None
+    message: str | None = None
+    turn: str | None = None
+    #: Whether the call is only asked after, and not made.
+    recorded_only: bool = False
 
 
 #: Makes the caller out of a request's `_meta`.
@@ -66,7 +97,7 @@ def from_meta(clock: Clock = utc_now) -> Identify:
             subject=subject,
             zone=time_zone(meta.get(META_TIME_ZONE) or "UTC"),
             now=_moment(meta[META_NOW]) if META_NOW in meta else clock(),
-            key=_identifier(meta, META_KEY),
+            **_call(meta),
         )
 
     return identify
@@ -75,11 +106,12 @@ def from_meta(clock: Clock = utc_now) -> Identify:
 def always(subject: str, zone: ZoneInfo, clock: Clock = utc_now) -> Identify:
     """The same user whatever `_meta` says: for a client that may claim anything.
 
-    Only the idempotency key is taken from it, which can do no harm to anybody else.
+    What it says of the call and its conversation is taken from it, which can do no harm to anybody
+    else.
     """
 
     def identify(meta: Mapping[str, Any]) -> Caller:
-        return Caller(subject=subject, zone=zone, now=clock(), key=_identifier(meta, META_KEY))
+        return Caller(subject=subject, zone=zone, now=clock(), **_call(meta))
 
     return identify
 
@@ -97,6 +129,24 @@ def time_zone(name: str) -> ZoneInfo:
             f"There is no time zone {quoted(str(name))}; "
             'give an IANA name such as "Europe/Berlin" or "UTC".'
         ) from error
+
+
+def _call(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What `_meta` says of the call, and not of the user."""
+    recorded_only = meta.get(META_RECORDED_ONLY, False)
+    if not isinstance(recorded_only, bool):
+        raise InvalidValueError(
+            f"{META_RECORDED_ONLY!r} in _meta is {quoted(str(recorded_only))}; it has to be true "
+            "or false."
+        )
+    return {
+        "key": _identifier(meta, META_KEY),
+        "locale": _identifier(meta, META_LOCALE),
+        "thread": _identifier(meta, META_THREAD),
+        "message": _identifier(meta, META_MESSAGE),
+        "turn": _identifier(meta, META_TURN),
+        "recorded_only": recorded_only,
+    }
 
 
 def _identifier(meta: Mapping[str, Any], name: str) -> str | None:

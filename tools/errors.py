@@ -1,5 +1,8 @@
 """What `tools` raises. Each message is read by a model: what was wrong, and what to do next."""
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class TaskError(Exception):
     """A request that can't be carried out as it was put; nothing was changed."""
@@ -22,7 +25,28 @@ class TaskNotFoundError(TaskError):
 
 
 class AmbiguousTaskError(TaskError):
-    """Several tasks of the user are what was referred to."""
+    """Several tasks of the user are what was referred to.
+
+    `candidates` are those tasks, the first few of them.
+    """
+
+    def __init__(self, message: str, candidates: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.candidates = candidates
+
+
+class ListNotFoundError(TaskError):
+    """No list of the user is what was referred to, or several are."""
+
+
+class NotExecutedError(TaskError):
+    """A call that was only asked after was not carried out, and won't be under its key."""
+
+    def __init__(self, tool: str) -> None:
+        super().__init__(
+            f"Not executed: {tool} was interrupted before it was carried out, and nothing was "
+            "changed. If it is still wanted, call it again."
+        )
 
 
 class OutcomeUnknownError(Exception):

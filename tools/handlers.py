@@ -4,7 +4,7 @@ Signatures become the schemas of the tools; nothing in them says who the user is
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -14,125 +14,215 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.database import Database
 
-from . import tasks
+from .changing.adding import add_task
+from .changing.call import Call, each, each_task, once
+from .changing.completing import complete_task, reopen_task
+from .changing.deleting import delete_task
+from .changing.lists import delete_list, save_list
+from .changing.rescheduling import reschedule_task
+from .changing.undoing import undo_changes
+from .changing.updating import update_task
 from .context import Caller, Identify
-from .dates import Due as NamedDue
-from .dates import read_due
-from .errors import OutcomeUnknownError
-from .models import TaskPriority
-from .schemas import Change, Priority, State, TaskList
+from .errors import NotExecutedError, OutcomeUnknownError
+from .finding.activity import find_activity
+from .finding.lists import find_lists
+from .finding.orders import Sort
+from .finding.overview import get_overview
+from .finding.tasks import Query, find_tasks, get_tasks
+from .models import Task
+from .shapes.arguments import (
+    AnyPriority,
+    AnyState,
+    Labels,
+    ListChanges,
+    ListNames,
+    NewDues,
+    NewTasks,
+    References,
+    TaskChanges,
+)
+from .shapes.views import (
+    Activity,
+    Changes,
+    FoundTasks,
+    ItemResult,
+    ListPage,
+    NotExecuted,
+    Overview,
+    TaskPage,
+)
 
-#: What a model may write for "no notes" and "no due time".
-CLEARING = frozenset({"", "none", "null"})
+#: Tasks in one answer. A model reads all of it, and pays for it, at every later step.
+LIMIT_MAX = 100
+LIMIT = 50
 
-
-def _lower(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-TaskReference = Annotated[
-    str | StrictInt,
-    Field(description='The task\'s number ("3"), or words from its title ("the milk").'),
-]
-Title = Annotated[str, Field(description="What is to be done, in a few words.")]
-Notes = Annotated[str | None, Field(description="Anything else worth keeping.")]
-Due = Annotated[
-    str | None,
-    Field(
-        description=(
-            'When it is due: the user\'s own words ("tomorrow at 9", "next friday", "in 3 weeks") '
-            "or ISO 8601. A day without a time means its end."
-        )
-    ),
-]
-AnyPriority = Annotated[Priority, BeforeValidator(_lower)]
-NewTitle = Annotated[str | None, Field(description="The new title, instead of the old.")]
-NewNotes = Annotated[
-    str | None, Field(description="The new notes, instead of the old; empty for none.")
-]
-NewDue = Annotated[
-    str | None,
-    Field(
-        description=(
-            "The new due time, as in add_task, but a day alone keeps the old time of day, a time "
-            'alone the old day; "none" for none.'
-        )
-    ),
-]
-Text = Annotated[
-    str | None, Field(description="Only tasks with these words in their title or notes.")
-]
-AnyState = Annotated[State, BeforeValidator(_lower)]
 ToolContext = Context[Any, Any, Any]
+Text = Annotated[str, Field(description="Words in the title or the notes.")]
+SomeLabels = Annotated[Labels, Field(description="All of these.")]
+DueRange = Annotated[
+    str,
+    Field(
+        description=(
+            '"today", "overdue", "this week", "next 7 days", "2026-12-01/2026-12-31"; "none" for '
+            "tasks without a due time."
+        )
+    ),
+]
+DueFrom = Annotated[str, Field(description="Due at that time or later, in words or ISO.")]
+DueUntil = Annotated[str, Field(description="Due before the end of that, in words or ISO.")]
+InList = Annotated[str, Field(description='A list\'s name; "Inbox" for tasks without one.')]
+PartOf = Annotated[str | StrictInt, Field(description="The task whose direct subtasks are wanted.")]
+AnySort = Annotated[Sort, BeforeValidator(lambda value: str(value).strip().lower())]
+Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX, description="How many at most.")]
+Cursor = Annotated[str, Field(description="`next_cursor` of the page before.")]
+OfTask = Annotated[
+    str | StrictInt, Field(description="Changes of that task; one deleted, by its number.")
+]
+Turn = Annotated[str, Field(description="The `turn` of an event that find_activity shows.")]
+WithSubtasks = Annotated[bool, Field(description="Complete its open subtasks, too.")]
 
 
 class Handlers:
-    """One method for each tool: who calls, what the words mean, one transaction."""
+    """One method for each tool, in the order in which they are offered."""
 
     def __init__(self, database: Callable[[], Database], identify: Identify) -> None:
         self._database = database
         self._identify = identify
 
-    async def add_task(
+    async def add_tasks(self, context: ToolContext, tasks: NewTasks) -> Changes:
+        return await self._write(context, "add_tasks", lambda call: each(call, tasks, add_task))
+
+    async def find_tasks(
         self,
         context: ToolContext,
-        title: Title,
-        notes: Notes = None,
-        priority: AnyPriority = "normal",
-        due: Due = None,
-    ) -> Change:
-        caller = await self._caller(context)
-        named = await _due(due, caller)
-        async with self._transaction() as session:
-            return await tasks.add_task(
-                session,
-                caller,
-                title=title,
-                notes=notes,
-                priority=TaskPriority(priority),
-                due=None if named is None else named.moment,
-            )
-
-    async def list_tasks(
-        self, context: ToolContext, state: AnyState = "open", text: Text = None
-    ) -> TaskList:
-        caller = await self._caller(context)
-        async with self._database().session() as session:
-            return await tasks.list_tasks(session, caller, state=state, text=text)
-
-    async def update_task(
-        self,
-        context: ToolContext,
-        task: TaskReference,
-        title: NewTitle = None,
-        notes: NewNotes = None,
+        text: Text | None = None,
+        labels: SomeLabels | None = None,
         priority: AnyPriority | None = None,
-        due: NewDue = None,
-    ) -> Change:
-        caller = await self._caller(context)
-        new_due = tasks.KEEP if due is None else await _due(due, caller)
-        if notes is not None and _lower(notes) in CLEARING:
-            notes = ""
-        async with self._transaction() as session:
-            return await tasks.update_task(
-                session,
-                caller,
-                str(task),
-                title=tasks.KEEP if title is None else title,
-                notes=tasks.KEEP if notes is None else notes,
-                priority=tasks.KEEP if priority is None else TaskPriority(priority),
-                due=new_due,
+        state: AnyState = "open",
+        due: DueRange | None = None,
+        due_from: DueFrom | None = None,
+        due_until: DueUntil | None = None,
+        list: InList | None = None,
+        parent: PartOf | None = None,
+        sort: AnySort = "due",
+        limit: Limit = LIMIT,
+        cursor: Cursor | None = None,
+    ) -> TaskPage:
+        query = Query(
+            text=text,
+            labels=tuple(labels or ()),
+            priority=priority,
+            state=state,
+            due=due,
+            due_from=due_from,
+            due_until=due_until,
+            list=list,
+            parent=None if parent is None else str(parent),
+            sort=sort,
+        )
+        async with self._reading(context, "find_tasks") as (session, caller):
+            return await find_tasks(session, caller, query, limit=limit, cursor=cursor)
+
+    async def get_tasks(self, context: ToolContext, tasks: References) -> FoundTasks:
+        async with self._reading(context, "get_tasks") as (session, caller):
+            return await get_tasks(session, caller, tasks)
+
+    async def update_tasks(self, context: ToolContext, tasks: TaskChanges) -> Changes:
+        return await self._write(
+            context, "update_tasks", lambda call: each_task(call, tasks, update_task)
+        )
+
+    async def complete_tasks(
+        self, context: ToolContext, tasks: References, with_subtasks: WithSubtasks = False
+    ) -> Changes:
+        async def complete(call: Call, task: Task, _: object) -> ItemResult:
+            return await complete_task(call, task, with_subtasks=with_subtasks)
+
+        return await self._write(
+            context, "complete_tasks", lambda call: each_task(call, tasks, complete)
+        )
+
+    async def reopen_tasks(self, context: ToolContext, tasks: References) -> Changes:
+        return await self._write(
+            context,
+            "reopen_tasks",
+            lambda call: each_task(call, tasks, reopen_task, prefer="closed"),
+        )
+
+    async def reschedule_tasks(self, context: ToolContext, tasks: NewDues) -> Changes:
+        return await self._write(
+            context, "reschedule_tasks", lambda call: each_task(call, tasks, reschedule_task)
+        )
+
+    async def delete_tasks(self, context: ToolContext, tasks: References) -> Changes:
+        return await self._write(
+            context,
+            "delete_tasks",
+            lambda call: each_task(call, tasks, delete_task, prefer=None),
+        )
+
+    async def undo_changes(self, context: ToolContext, turn: Turn | None = None) -> Changes:
+        return await self._write(context, "undo_changes", lambda call: undo_changes(call, turn))
+
+    async def find_activity(
+        self,
+        context: ToolContext,
+        task: OfTask | None = None,
+        turn: Turn | None = None,
+        cursor: Cursor | None = None,
+        limit: Limit = LIMIT,
+    ) -> Activity:
+        of_task = None if task is None else str(task)
+        async with self._reading(context, "find_activity") as (session, caller):
+            return await find_activity(
+                session, caller, task=of_task, turn=turn, limit=limit, cursor=cursor
             )
 
-    async def complete_task(self, context: ToolContext, task: TaskReference) -> Change:
-        caller = await self._caller(context)
-        async with self._transaction() as session:
-            return await tasks.complete_task(session, caller, str(task))
+    async def find_lists(self, context: ToolContext) -> ListPage:
+        async with self._reading(context, "find_lists") as (session, caller):
+            return await find_lists(session, caller)
 
-    async def delete_task(self, context: ToolContext, task: TaskReference) -> Change:
+    async def save_lists(self, context: ToolContext, lists: ListChanges) -> Changes:
+        return await self._write(context, "save_lists", lambda call: each(call, lists, save_list))
+
+    async def delete_lists(self, context: ToolContext, lists: ListNames) -> Changes:
+        return await self._write(
+            context, "delete_lists", lambda call: each(call, lists, delete_list)
+        )
+
+    async def get_overview(self, context: ToolContext) -> Overview:
+        async with self._reading(context, "get_overview") as (session, caller):
+            return await get_overview(session, caller)
+
+    async def _write(
+        self, context: ToolContext, tool: str, write: Callable[[Call], Awaitable[Changes]]
+    ) -> Changes:
+        """Carry out a call in one transaction, once for all time.
+
+        Raises:
+            NotExecutedError: it is only asked after, and was not carried out.
+            OutcomeUnknownError: the commit was sent and no answer came.
+        """
         caller = await self._caller(context)
         async with self._transaction() as session:
-            return await tasks.delete_task(session, caller, str(task))
+            answer = await once(session, caller, tool, write)
+        if isinstance(answer, NotExecuted):
+            raise NotExecutedError(tool)
+        return answer
+
+    @asynccontextmanager
+    async def _reading(
+        self, context: ToolContext, tool: str
+    ) -> AsyncIterator[tuple[AsyncSession, Caller]]:
+        """
+        Raises:
+            NotExecutedError: the call is only asked after; of what only reads, nothing is recorded.
+        """
+        caller = await self._caller(context)
+        if caller.recorded_only:
+            raise NotExecutedError(tool)
+        async with self._database().session() as session:
+            yield session, caller
 
     async def _caller(self, context: ToolContext) -> Caller:
         meta = context.request_context.meta
@@ -141,11 +231,7 @@ class Handlers:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        """Commit what the block did, or nothing of it.
-
-        Raises:
-            OutcomeUnknownError: the commit was sent and no answer came.
-        """
+        """Commit what the block did, or nothing of it."""
         async with self._database().session() as session:
             yield session
             # Whatever the database refuses, it refuses here, where nothing is stored yet.
@@ -154,10 +240,3 @@ class Handlers:
                 await session.commit()
             except Exception as error:
                 raise OutcomeUnknownError("the commit of a task change failed") from error
-
-
-async def _due(due: str | None, caller: Caller) -> NamedDue | None:
-    if due is None or _lower(due) in CLEARING:
-        return None
-    # In a thread: dateparser loads its words, and takes its time, when it is first used.
-    return await asyncio.to_thread(read_due, due, now=caller.now, zone=caller.zone)

@@ -1,38 +1,90 @@
-"""The tables of the task domain: tasks, and the ledger of what changed them."""
+"""The tables of the task domain: tasks, their lists, and the ledger of what changed them.
 
-from datetime import datetime
+The ledger has two tables. `task_calls` holds what each writing call answered, so that the same call
+again is answered alike and done once; `task_events` holds what each call changed, row by row, so
+that it can be shown and undone. Both commit with the change.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Enum,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
+    Numeric,
     String,
     Text,
     UniqueConstraint,
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from storage.models import timestamp_column
 
 TITLE_MAX = 500
+#: Characters of the name of a list, or of a label.
+NAME_MAX = 100
+LABEL_MAX = 50
+#: Labels that a task may have.
+LABELS_MAX = 20
 
 
 class TaskPriority(StrEnum):
-    """How much a task matters to its owner."""
+    """How much a task matters to its owner, the least first."""
 
     LOW = "low"
     NORMAL = "normal"
     HIGH = "high"
+    URGENT = "urgent"
+
+
+def owner_column() -> Any:
+    """The user whose row it is; it goes with them."""
+    return Column(Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False)
+
+
+def moment_column() -> Any:
+    """A `timestamptz` that may be missing."""
+    return Column(DateTime(timezone=True))
+
+
+def place_column() -> Any:
+    """Where a row stands among its like: the least first, with room between any two."""
+    return Column(Numeric, nullable=False, server_default=text("0"))
+
+
+class TaskList(SQLModel, table=True):
+    """A named list, or project, of tasks. Tasks without one are in the Inbox, which has no row."""
+
+    __tablename__ = "task_lists"
+    __table_args__ = (
+        # With the user in the key, nobody's task can be in somebody else's list.
+        UniqueConstraint("user_id", "id", name="uq_task_lists_user_id"),
+        Index("uq_task_lists_user_name", "user_id", text("lower(name)"), unique=True),
+        CheckConstraint("length(btrim(name)) > 0", name="ck_task_lists_name_not_blank"),
+        CheckConstraint("lower(name) <> 'inbox'", name="ck_task_lists_name_not_inbox"),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    user_id: UUID = Field(sa_column=owner_column())
+    name: str = Field(sa_column=Column(String(NAME_MAX), nullable=False))
+    place: Decimal = Field(default=Decimal(0), sa_column=place_column())
+    #: When the list was put away, and its tasks with it; none while it is in use.
+    archived_at: datetime | None = Field(default=None, sa_column=moment_column())
+    created_at: datetime | None = Field(default=None, sa_column=timestamp_column())
 
 
 class Task(SQLModel, table=True):
@@ -41,15 +93,43 @@ class Task(SQLModel, table=True):
     __tablename__ = "tasks"
     __table_args__ = (
         UniqueConstraint("user_id", "number", name="uq_tasks_user_number"),
+        # What the foreign key of parents refers to, and its users cannot differ.
+        UniqueConstraint("user_id", "id", name="uq_tasks_user_id"),
+        ForeignKeyConstraint(
+            ["user_id", "list_id"],
+            ["task_lists.user_id", "task_lists.id"],
+            name="fk_tasks_list",
+        ),
+        ForeignKeyConstraint(
+            ["user_id", "parent_id"], ["tasks.user_id", "tasks.id"], name="fk_tasks_parent"
+        ),
         CheckConstraint("length(btrim(title)) > 0", name="ck_tasks_title_not_blank"),
         CheckConstraint("number > 0", name="ck_tasks_number_positive"),
+        CheckConstraint("parent_id <> id", name="ck_tasks_not_its_own_parent"),
+        CheckConstraint(f"cardinality(labels) <= {LABELS_MAX}", name="ck_tasks_labels"),
+        CheckConstraint("(due_at IS NULL) = (due_zone IS NULL)", name="ck_tasks_due_zone"),
+        CheckConstraint("due_at IS NOT NULL OR NOT due_is_day", name="ck_tasks_due_is_day"),
+        # To the day, and a day more for the zones ahead of UTC.
+        CheckConstraint(
+            "starts_on <= ((due_at AT TIME ZONE 'UTC')::date + 1)", name="ck_tasks_starts_on"
+        ),
+        CheckConstraint(
+            "recurrence IS NULL AND recurrence_start IS NULL AND recurs_from IS NULL"
+            " AND occurs_at IS NULL"
+            " OR recurrence IS NOT NULL AND recurrence_start IS NOT NULL"
+            " AND recurs_from IS NOT NULL AND occurs_at IS NOT NULL AND due_at IS NOT NULL",
+            name="ck_tasks_recurrence",
+        ),
+        CheckConstraint(
+            "recurs_from = 'due' OR recurs_from = 'completion'", name="ck_tasks_recurs_from"
+        ),
         Index("ix_tasks_user_id_due_at", "user_id", "due_at"),
+        Index("ix_tasks_user_id_list_id", "user_id", "list_id", "place"),
+        Index("ix_tasks_user_id_parent_id", "user_id", "parent_id", "place"),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    user_id: UUID = Field(
-        sa_column=Column(Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False)
-    )
+    user_id: UUID = Field(sa_column=owner_column())
     #: What the user and the model call the task: 1, 2, 3 … for each user, never given twice.
     number: int = Field(sa_column=Column(Integer, nullable=False))
     title: str = Field(sa_column=Column(String(TITLE_MAX), nullable=False))
@@ -66,38 +146,106 @@ class Task(SQLModel, table=True):
             server_default=text("'normal'"),
         ),
     )
-    due_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    #: In lower case, each once, in the order in which they were given.
+    labels: list[str] = Field(
+        default_factory=list,
+        sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    )
+    #: None: the Inbox. A subtask is in its parent's list.
+    list_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    parent_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    place: Decimal = Field(default=Decimal(0), sa_column=place_column())
+    #: A day without a time of day ends at 23:59 in `due_zone`.
+    due_at: datetime | None = Field(default=None, sa_column=moment_column())
+    due_is_day: bool = Field(
+        default=False,
+        sa_column=Column(Boolean, nullable=False, server_default=text("false")),
+    )
+    #: The IANA name of the zone in which the due time was given.
+    due_zone: str | None = Field(default=None, sa_column=Column(Text))
+    #: Before that day nobody wants to be reminded of the task.
+    starts_on: date | None = Field(default=None, sa_column=Column(Date))
+    #: An RRULE of RFC 5545 without DTSTART, which is `recurrence_start` in `due_zone`.
+    recurrence: str | None = Field(default=None, sa_column=Column(Text))
+    recurrence_start: datetime | None = Field(default=None, sa_column=moment_column())
+    #: "due" or "completion": what the next occurrence is counted from.
+    recurs_from: str | None = Field(default=None, sa_column=Column(String(10)))
+    #: Which occurrence of the rule the task stands for; rescheduling it doesn't change that.
+    occurs_at: datetime | None = Field(default=None, sa_column=moment_column())
     #: When the task was completed; none while it is open.
-    completed_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    completed_at: datetime | None = Field(default=None, sa_column=moment_column())
+    #: When the task was put away, completed or not.
+    archived_at: datetime | None = Field(default=None, sa_column=moment_column())
+    #: The title and the notes as they are searched: case folded, without apostrophes. The
+    #: database's own lower() depends on its locale, with letters beyond ASCII.
+    searched: str = Field(
+        default="", sa_column=Column(Text, nullable=False, server_default=text("''"))
+    )
+    created_at: datetime | None = Field(default=None, sa_column=timestamp_column())
+    #: When the row was last written, by an undo as well.
+    updated_at: datetime | None = Field(default=None, sa_column=timestamp_column())
+
+
+class TaskCall(SQLModel, table=True):
+    """A writing call that was answered, with the answer.
+
+    A call whose key is here is not carried out again: the recorded result is its answer. That is
+    what makes a change happen once, however often a crash makes the agent ask for it. No event
+    refers to it by a foreign key, so that answers may be thrown away sooner than the ledger.
+    """
+
+    __tablename__ = "task_calls"
+
+    user_id: UUID = Field(
+        sa_column=Column(Uuid, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    )
+    #: The idempotency key; a random one where the caller gave none.
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+    tool: str = Field(sa_column=Column(String(50), nullable=False))
+    result: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     created_at: datetime | None = Field(default=None, sa_column=timestamp_column())
 
 
 class TaskEvent(SQLModel, table=True):
-    """One change to a task, committed together with the change: the ledger.
-
-    A write that carries an idempotency key which the ledger already holds is not done again: the
-    recorded result is its answer. That is what makes a change happen once, however often a crash
-    makes the agent ask for it.
-    """
+    """One change to one task or list, committed together with the change."""
 
     __tablename__ = "task_events"
     __table_args__ = (
-        UniqueConstraint("user_id", "key", name="uq_task_events_user_key"),
-        Index("ix_task_events_user_id_task_number", "user_id", "task_number"),
+        UniqueConstraint("user_id", "position", name="uq_task_events_user_position"),
+        CheckConstraint(
+            "(task_number IS NULL) <> (list_id IS NULL)", name="ck_task_events_task_or_list"
+        ),
+        CheckConstraint(
+            "before IS NOT NULL OR after IS NOT NULL", name="ck_task_events_before_or_after"
+        ),
+        Index("ix_task_events_user_id_task_number", "user_id", "task_number", "position"),
+        Index("ix_task_events_user_id_turn_id", "user_id", "turn_id", "position"),
+        Index("ix_task_events_user_id_thread_id", "user_id", "thread_id", "position"),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    user_id: UUID = Field(
-        sa_column=Column(Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False)
+    user_id: UUID = Field(sa_column=owner_column())
+    #: 1, 2, 3 … for each user, in the order in which the changes were made.
+    position: int = Field(sa_column=Column(Integer, nullable=False))
+    #: Of the call that made the change, and which of its items did.
+    key: str = Field(sa_column=Column(Text, nullable=False))
+    item: int = Field(
+        default=1, sa_column=Column(Integer, nullable=False, server_default=text("1"))
     )
-    #: The idempotency key of the call; none when the caller gave none.
-    key: str | None = Field(default=None, sa_column=Column(Text))
-    #: The tool that made the change: add_task, update_task, complete_task, delete_task.
+    #: What is undone together: the message of the person that a turn of the agent answers, or
+    #: the key of a call that belongs to no turn.
+    turn_id: str = Field(sa_column=Column(Text, nullable=False))
+    #: The thread of the conversation, and the message with the call; none from other clients.
+    thread_id: str | None = Field(default=None, sa_column=Column(Text))
+    message_id: str | None = Field(default=None, sa_column=Column(Text))
+    #: What was done: added, updated, completed, reopened, rescheduled, deleted, restored …
     action: str = Field(sa_column=Column(String(50), nullable=False))
-    task_number: int = Field(sa_column=Column(Integer, nullable=False))
-    #: The task before and after the change; none before it was added, after it was deleted.
+    #: Which task it was done to, or which list.
+    task_number: int | None = Field(default=None, sa_column=Column(Integer))
+    list_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    #: The row before and after the change; none before it was added, after it was deleted.
     before: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     after: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
-    #: What the tool answered, to be answered again for the same key.
-    result: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    #: For a change that an undo made: the turn that it took back.
+    undoes: str | None = Field(default=None, sa_column=Column(Text))
     created_at: datetime | None = Field(default=None, sa_column=timestamp_column())

@@ -2,28 +2,38 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from langchain_core.utils.json_schema import dereference_refs
 from mcp.server.fastmcp import FastMCP
 from mcp.server.fastmcp.exceptions import ToolError
 from mcp.server.fastmcp.tools import Tool
 from mcp.server.fastmcp.utilities.func_metadata import FuncMetadata
-from mcp.types import ContentBlock, ToolAnnotations
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from psycopg.errors import UndefinedTable
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from storage.errors import StorageError
 
-from .errors import OutcomeUnknownError, TaskError
+from .errors import NotExecutedError, OutcomeUnknownError, TaskError
+from .shapes.arguments import explained
+from .shapes.views import Answer, NotExecuted
 from .texts import quoted
 
 logger = logging.getLogger(__name__)
 
 
-class _LiteralArguments(FuncMetadata):
+class _Metadata(FuncMetadata):
+    def convert_result(self, result: Any) -> Any:
+        """An answer with its structure, and the same as text for whoever reads only that.
+
+        Not checked against its schema once more, which takes longer than many a tool.
+        """
+        return _result(result) if isinstance(result, Answer) else super().convert_result(result)
+
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
         """Arguments as they are: a note that happens to be JSON is text, and "null" is a word."""
         return data
@@ -36,6 +46,7 @@ def tool(
     description: str,
     reads_only: bool = False,
     deletes: bool = False,
+    repeatable: bool = False,
 ) -> Tool:
     """The tool of a function, named like it."""
     made = Tool.from_function(
@@ -46,14 +57,16 @@ def tool(
             readOnlyHint=reads_only,
             # Only what the ledger could not bring back under its number counts as destroyed.
             destructiveHint=deletes,
-            # Words may mean another task the second time: a repeated call is recognised by its
-            # idempotency key, not by its arguments.
-            idempotentHint=reads_only,
+            # Words may mean another task the second time, and what is added is added again: there
+            # a repeated call is recognised by its idempotency key, not by its arguments.
+            idempotentHint=reads_only or repeatable,
             openWorldHint=False,
         ),
     )
-    metadata = _LiteralArguments.model_construct(**dict(made.fn_metadata))
-    return made.model_copy(update={"fn_metadata": metadata})
+    metadata = _Metadata.model_construct(**dict(made.fn_metadata))
+    parameters = _plain(dereference_refs(made.parameters, full_schema=made.parameters))
+    parameters.pop("$defs", None)
+    return made.model_copy(update={"fn_metadata": metadata, "parameters": parameters})
 
 
 class TaskServer(FastMCP[Any]):
@@ -65,9 +78,7 @@ class TaskServer(FastMCP[Any]):
             super().__init__(name, instructions, tools=tools, log_level="WARNING")
         self._arguments = {made.name: list(made.parameters["properties"]) for made in tools}
 
-    async def call_tool(
-        self, name: str, arguments: dict[str, Any]
-    ) -> Sequence[ContentBlock] | dict[str, Any]:
+    async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
         """Run a tool.
 
         Raises:
@@ -83,6 +94,8 @@ class TaskServer(FastMCP[Any]):
             cause = error.__cause__
             if cause is None:
                 raise
+            if isinstance(cause, NotExecutedError):
+                return _result(NotExecuted(), str(cause))
             if not isinstance(cause, TaskError | ValidationError):
                 logger.error("%s failed", name, exc_info=cause)
             raise ToolError(_explained(name, cause)) from cause
@@ -106,15 +119,11 @@ def _explained(name: str, cause: BaseException) -> str:
     if isinstance(cause, TaskError):
         return str(cause)
     if isinstance(cause, ValidationError):
-        wrong = [
-            f"{'.'.join(str(part) for part in error['loc'][:1])}: {error['msg']}"
-            for error in cause.errors(include_url=False, include_input=False)
-        ]
-        return f"{name} can't be called like that: {json.dumps(wrong)[1:-1]}. Nothing was changed."
+        return f"{name} can't be called like that: {explained(cause)}. Nothing was changed."
     if isinstance(cause, OutcomeUnknownError):
         return (
             f"{name} failed while its change was being stored, and it is not known whether it was. "
-            "Call list_tasks to see, before doing it again."
+            "Call find_tasks to see, before doing it again."
         )
     if isinstance(cause, DBAPIError) and isinstance(cause.orig, UndefinedTable):
         return (
@@ -127,6 +136,35 @@ def _explained(name: str, cause: BaseException) -> str:
         f"{name} failed, nothing was changed ({reason}). "
         "Tell the user that the tasks can't be reached; it may work later."
     )
+
+
+def _result(answer: Answer, text: str | None = None) -> CallToolResult:
+    structured = answer.structured()
+    text = text or json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)],
+        structuredContent=structured,
+        isError=answer.is_error,
+    )
+
+
+def _plain(schema: Any) -> Any:
+    """A schema without what says nothing to a model: titles made of names, and null, which stands
+    for what is left out."""
+    if isinstance(schema, list):
+        return [_plain(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {}
+    for name, part in schema.items():
+        if name == "properties":
+            plain[name] = {key: _plain(value) for key, value in part.items()}
+        elif name != "title" and (name, part) != ("default", None):
+            plain[name] = _plain(part)
+    kinds = [kind for kind in plain.pop("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        return kinds[0] | plain
+    return plain | {"anyOf": kinds} if kinds else plain
 
 
 @contextmanager

@@ -15,15 +15,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from storage.database import Database, open_database
 from storage.errors import StorageError
 
+from .catalogue import catalogue
 from .context import LOCAL_USER, Identify, always, from_meta, time_zone
 from .errors import TaskError
 from .handlers import Handlers
-from .protocol import TaskServer, tool
+from .protocol import TaskServer
 
 INSTRUCTIONS = (
     "Looks after the user's tasks. A task has a number that never changes; refer to it by that "
     "number, or by words from its title. Pass on dates in the user's words, or as ISO 8601. "
-    "After an error nothing has been changed, unless it says otherwise; it says what to do next."
+    "Each tool takes several tasks at once, and answers for each; what failed says what to do "
+    "next, and nothing was changed for it."
 )
 
 
@@ -41,43 +43,7 @@ def create_server(
     return TaskServer(
         "tasks",
         INSTRUCTIONS,
-        [
-            tool(
-                handlers.add_task,
-                title="Add a task",
-                description="Add a task to the user's list.",
-            ),
-            tool(
-                handlers.list_tasks,
-                title="List tasks",
-                description=(
-                    "List the user's tasks, the first due first. Shows 100 at most; `total` says "
-                    "how many there are."
-                ),
-                reads_only=True,
-            ),
-            tool(
-                handlers.update_task,
-                title="Change a task",
-                description=(
-                    "Change a task's title, notes, priority or due time. "
-                    "What is not given stays as it is."
-                ),
-            ),
-            tool(
-                handlers.complete_task,
-                title="Complete a task",
-                description="Mark a task as done.",
-            ),
-            tool(
-                handlers.delete_task,
-                title="Delete a task",
-                description=(
-                    "Delete a task for good. For one that has been done, use complete_task."
-                ),
-                deletes=True,
-            ),
-        ],
+        catalogue(handlers),
     )
 
 

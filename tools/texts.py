@@ -1,7 +1,9 @@
 """Text that people and models hand in: checked, trimmed, and quoted back in messages."""
 
+from collections.abc import Sequence
+
 from .errors import InvalidValueError
-from .models import TITLE_MAX
+from .models import LABEL_MAX, LABELS_MAX, NAME_MAX, TITLE_MAX
 
 #: Characters of a task's notes. Notes are read by a model whenever tasks are listed.
 NOTES_MAX = 10_000
@@ -48,6 +50,68 @@ def checked_notes(notes: str) -> str | None:
             f"The notes have {len(notes):,} characters, {NOTES_MAX:,} is the most. Shorten them."
         )
     return notes or None
+
+
+def checked_name(name: str) -> str:
+    """The name of a list on one line, without space around it.
+
+    Raises:
+        InvalidValueError: it is blank, too long or taken, or the database can't hold it.
+    """
+    _check_storable("name", name)
+    line = " ".join(name.split())
+    if not line or len(line) > NAME_MAX:
+        raise InvalidValueError(
+            f"The name of a list has 1 to {NAME_MAX} characters, {quoted(name)} hasn't."
+        )
+    if is_inbox(line):
+        raise InvalidValueError(
+            "The Inbox holds the tasks without a list; it can't be made, renamed or deleted. "
+            "Choose another name."
+        )
+    return line
+
+
+def is_inbox(name: str) -> bool:
+    """Whether the Inbox is meant."""
+    return " ".join(name.split()).casefold() in ("inbox", "the inbox")
+
+
+def checked_label(label: str) -> str:
+    """The label in lower case, without the sign that people put before it.
+
+    Raises:
+        InvalidValueError: it is blank or too long, or the database can't hold it.
+    """
+    _check_storable("label", label)
+    line = "-".join(label.strip().lstrip("#@").split()).casefold()
+    if not line or len(line) > LABEL_MAX:
+        raise InvalidValueError(f"A label has 1 to {LABEL_MAX} characters, {quoted(label)} hasn't.")
+    return line
+
+
+def checked_labels(labels: Sequence[str]) -> list[str]:
+    """The labels, each once.
+
+    Raises:
+        InvalidValueError: there are too many, or one of them can't be a label.
+    """
+    found = list(dict.fromkeys(checked_label(label) for label in labels))
+    if len(found) > LABELS_MAX:
+        raise InvalidValueError(
+            f"{len(found)} labels are too many, {LABELS_MAX} is the most. Leave some out."
+        )
+    return found
+
+
+def searched(title: str, notes: str | None) -> str:
+    """A task's title and notes as they are searched."""
+    return search_form(f"{title}\n{notes or ''}")
+
+
+def search_form(text: str) -> str:
+    """Text as it is compared in a search: case folded, and without apostrophes."""
+    return text.casefold().replace("'", "").replace("’", "")
 
 
 def is_storable(text: str) -> bool:

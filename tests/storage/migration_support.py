@@ -15,8 +15,8 @@ from sqlalchemy.pool import NullPool
 from migrations.run import metadata, migrate, verify_schema
 from storage.settings import libpq_uri, parse_url
 
-#: A user with a conversation of two messages, and a task: at least a row in every table.
-ROWS = """
+#: A user with a conversation of two messages, as every revision but the first can hold them.
+MESSAGES = """
 INSERT INTO users (id, subject) VALUES ('00000000-0000-4000-8000-000000000001', 'ada');
 INSERT INTO conversations (id, user_id, thread_id)
     SELECT '00000000-0000-4000-8000-000000000002', id, 'thread' FROM users;
@@ -28,11 +28,21 @@ INSERT INTO messages (id, conversation_id, user_id, parent_id, digest, role, con
            '00000000-0000-4000-8000-000000000003', '\\x02', 'assistant', 'done', '\\x00'
     FROM conversations;
 UPDATE conversations SET leaf_id = '00000000-0000-4000-8000-000000000004';
+"""
+
+#: The same with a task: at least a row in every table.
+ROWS = (
+    MESSAGES
+    + """
 INSERT INTO tasks (id, user_id, number, title, priority)
     SELECT '00000000-0000-4000-8000-000000000005', id, 1, 'Buy milk', 'high' FROM users;
-INSERT INTO task_events (id, user_id, key, action, task_number, result)
-    SELECT '00000000-0000-4000-8000-000000000006', id, 'k', 'add_task', 1, '{}' FROM users;
+INSERT INTO task_lists (id, user_id, name)
+    SELECT '00000000-0000-4000-8000-000000000007', id, 'Errands' FROM users;
+INSERT INTO task_calls (user_id, key, tool, result) SELECT id, 'k', 'add_tasks', '{}' FROM users;
+INSERT INTO task_events (id, user_id, position, key, turn_id, action, task_number, after)
+    SELECT '00000000-0000-4000-8000-000000000006', id, 1, 'k', 'k', 'added', 1, '{}' FROM users;
 """
+)
 
 OUR_TABLES = tuple(metadata.tables)
 

@@ -49,8 +49,9 @@ async def give_tasks(database: Database, user: str) -> None:
             (user,),
         )
         await connection.execute(
-            "INSERT INTO task_events (id, user_id, action, task_number, result)"
-            " SELECT gen_random_uuid(), id, 'add_task', 1, '{}' FROM users WHERE subject = %s",
+            "INSERT INTO task_events (id, user_id, position, key, turn_id, action, task_number,"
+            " after) SELECT gen_random_uuid(), id, 1, 'k', 'k', 'added', 1, '{}' FROM users"
+            " WHERE subject = %s",
             (user,),
         )
 

@@ -19,6 +19,7 @@ from storage import langgraph_tables
 from storage.models import SEARCH_VECTOR, SEARCHED
 from storage.setup import LOCK
 from tests.storage.migration_support import (
+    MESSAGES,
     ROWS,
     assert_migrated,
     contents,
@@ -30,6 +31,7 @@ from tests.storage.migration_support import (
 )
 
 ROOT = Path(__file__).parents[2]
+TRANSCRIPT = ("users", "conversations", "messages")
 
 Alembic = Callable[..., str]
 
@@ -119,12 +121,12 @@ def test_messages_from_before_the_search_are_found_by_its_indexes(
     alembic: Alembic, empty_database_url: str
 ) -> None:
     alembic("upgrade", "0002")
-    execute(empty_database_url, ROWS)
-    before = contents(empty_database_url)
+    execute(empty_database_url, MESSAGES)
+    before = contents(empty_database_url, TRANSCRIPT)
     alembic("upgrade", "head")
     langgraph_setup(empty_database_url)
     assert_migrated(empty_database_url)
-    assert contents(empty_database_url) == before
+    assert contents(empty_database_url, TRANSCRIPT) == before
     with psycopg.connect(empty_database_url) as connection:
         # Two rows are read without an index, or along any.
         connection.execute("SET LOCAL enable_seqscan = off; DROP INDEX ix_messages_user_id")
@@ -142,7 +144,7 @@ def test_messages_from_before_the_search_are_found_by_its_indexes(
     alembic("upgrade", "head")
     assert_migrated(empty_database_url)
     alembic("downgrade", "0002")
-    assert contents(empty_database_url) == before
+    assert contents(empty_database_url, TRANSCRIPT) == before
 
 
 def test_rows_from_before_there_were_owners_are_no_hindrance_while_somebody_reads(

@@ -65,7 +65,7 @@ DIFFERENCES = [
         "ALTER TABLE task_events DROP CONSTRAINT task_events_pkey, ADD PRIMARY KEY (id, user_id)",
         "primary key task_events",
     ),
-    ("ALTER TYPE task_priority ADD VALUE 'urgent'", "enum type task_priority"),
+    ("ALTER TYPE task_priority ADD VALUE 'vital'", "enum type task_priority"),
     ("ALTER TABLE task_events SET UNLOGGED", "table task_events"),
     ("DROP TABLE tasks; CREATE VIEW tasks AS SELECT 1 AS id", "table tasks"),
 ]

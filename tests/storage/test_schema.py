@@ -70,10 +70,10 @@ DIFFERENCES: list[tuple[str, str, str, str | None]] = [
     ),
     ("ALTER TABLE tasks DROP CONSTRAINT tasks_pkey", "primary key", "tasks", None),
     (
-        "ALTER TYPE task_priority ADD VALUE 'urgent'",
+        "ALTER TYPE task_priority ADD VALUE 'vital'",
         "enum type",
         "task_priority",
-        "low, normal, high, urgent",
+        "low, normal, high, urgent, vital",
     ),
     ("UPDATE alembic_version SET version_num = '9999'", "revision", "alembic_version", "9999"),
     ("DELETE FROM checkpoint_migrations WHERE v > 8", "revision", "checkpoint_migrations", "8"),

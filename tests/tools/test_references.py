@@ -2,8 +2,16 @@
 
 import pytest
 
-from tools.errors import AmbiguousTaskError, InvalidValueError, TaskNotFoundError
-from tools.references import LISTED_MAX, Candidate, find
+from tools.errors import AmbiguousTaskError, InvalidValueError
+from tools.finding.references import (
+    LISTED_MAX,
+    Candidate,
+    check_reference,
+    find,
+    not_found,
+    search_words,
+)
+from tools.texts import search_form
 
 TASKS = [
     Candidate(1, "Buy milk", completed=False),
@@ -16,6 +24,11 @@ TASKS = [
     Candidate(8, "Water plants", completed=False),
     Candidate(9, "Send the report", completed=True),
 ]
+
+
+def number_of(reference: str, tasks: list[Candidate]) -> int | None:
+    found = find(reference, tasks, prefer="open")
+    return None if found is None else found.number
 
 
 @pytest.mark.parametrize(
@@ -53,28 +66,38 @@ TASKS = [
     ],
 )
 def test_a_number_or_words_of_the_title_mean_a_task(reference: str, number: int) -> None:
-    assert find(reference, TASKS, open_first=True).number == number
+    assert number_of(reference, TASKS) == number
+
+
+@pytest.mark.parametrize("reference", ["the milk one", "mum's present", "dent", "ANN", "call ann"])
+def test_the_words_that_are_searched_are_in_the_title_that_is_meant(reference: str) -> None:
+    found = find(reference, TASKS, prefer="open")
+    assert found is not None
+    assert all(word in search_form(found.title) for word in search_words(reference))
 
 
 def test_an_open_task_is_preferred_where_asked_for() -> None:
-    assert find("plants", TASKS, open_first=True).number == 8
+    assert number_of("plants", TASKS) == 8
+    closed = find("plants", TASKS, prefer="closed")
+    assert closed is not None
+    assert closed.number == 7
     with pytest.raises(AmbiguousTaskError):
-        find("plants", TASKS, open_first=False)
+        find("plants", TASKS, prefer=None)
 
 
 def test_a_whole_title_is_preferred_to_a_longer_one() -> None:
     tasks = [Candidate(1, "Buy milk and bread", False), Candidate(2, "Buy milk", False)]
-    assert find("buy milk", tasks, open_first=True).number == 2
+    assert number_of("buy milk", tasks) == 2
 
 
 def test_words_that_say_nothing_mean_only_the_title_they_are() -> None:
     tasks = [Candidate(1, "The one", False), Candidate(2, "Find the one and only", False)]
-    assert find("the one", tasks, open_first=True).number == 1
+    assert number_of("the one", tasks) == 1
 
 
 def test_several_that_are_meant_alike_are_listed_and_none_is_chosen() -> None:
     with pytest.raises(AmbiguousTaskError) as error:
-        find("call", TASKS, open_first=True)
+        find("call", TASKS, prefer="open")
     assert '#2 "Call Ann"' in str(error.value)
     assert "#3" in str(error.value)
     assert "#1" not in str(error.value)
@@ -83,30 +106,34 @@ def test_several_that_are_meant_alike_are_listed_and_none_is_chosen() -> None:
 @pytest.mark.parametrize(
     "reference", ["99", "zebra", "ilk", "the", "that one", "mi", "buy bread", "call 5", "🥛"]
 )
-def test_what_means_no_task_is_answered_with_the_open_ones(reference: str) -> None:
-    with pytest.raises(TaskNotFoundError) as error:
-        find(reference, TASKS[:3] + TASKS[8:], open_first=True)
-    assert '#1 "Buy milk"' in str(error.value)
-    assert "report" not in str(error.value)
+def test_what_means_no_task_finds_none(reference: str) -> None:
+    assert find(reference, TASKS[:3] + TASKS[8:], prefer="open") is None
 
 
-def test_many_open_tasks_are_counted_rather_than_listed() -> None:
+def test_where_no_task_is_meant_the_open_ones_are_named() -> None:
+    said = not_found("zebra", TASKS[:2], 2)
+    assert '"zebra"' in said
+    assert '#1 "Buy milk", #2 "Call Ann"' in said
+    assert "state completed" in not_found("zebra", [], 0)
+
+
+def test_many_tasks_are_counted_rather_than_listed() -> None:
     many = [Candidate(n, f"Errand {n}", False) for n in range(1, LISTED_MAX + 2)]
-    with pytest.raises(TaskNotFoundError, match="list_tasks") as missing:
-        find("zebra", many, open_first=True)
-    assert "Errand" not in str(missing.value)
-    with pytest.raises(AmbiguousTaskError, match="and 1 more"):
-        find("errand", many, open_first=True)
+    said = not_found("zebra", many[:LISTED_MAX], LISTED_MAX + 1)
+    assert "find_tasks" in said
+    assert "Errand" not in said
+    with pytest.raises(AmbiguousTaskError, match="and 1 more") as error:
+        find("errand", many, prefer="open")
+    assert len(error.value.candidates) == LISTED_MAX
 
 
 @pytest.mark.parametrize("reference", ["", "  ", "x" * 501])
 def test_a_reference_that_can_mean_nothing_is_refused(reference: str) -> None:
     with pytest.raises(InvalidValueError):
-        find(reference, TASKS, open_first=True)
+        check_reference(reference)
 
 
 def test_a_symbol_means_the_title_that_holds_it() -> None:
     tasks = [Candidate(1, "🥛", False), Candidate(2, "🍞 bread", False)]
-    assert find("🥛", tasks, open_first=True).number == 1
-    with pytest.raises(TaskNotFoundError):
-        find("!!!", tasks, open_first=True)
+    assert number_of("🥛", tasks) == 1
+    assert number_of("!!!", tasks) is None

@@ -65,22 +65,24 @@ async def test_tasks_are_kept_for_the_user_of_the_environment(
     errors = tmp_path / "stderr"
     settings = {"DATABASE_URL": database_url, "TASK_AGENT_TIME_ZONE": "Asia/Tokyo"}
     async with client(errors, TASK_AGENT_USER="ann", **settings) as session:
-        assert len((await session.list_tools()).tools) == 5
+        assert len((await session.list_tools()).tools) == 14
         # What the client claims to be does not count, its idempotency key does.
         meta = {META_USER: "bob", META_TIME_ZONE: "UTC", META_KEY: "k"}
         title = "Buy milk 🥛"
-        first = await answer(session, "add_task", {"title": title, "due": "2026-12-01"}, **meta)
-        assert first["task"]["due"] == "2026-12-01T23:59:00+09:00"
-        again = await answer(session, "add_task", {"title": title, "due": "2026-12-01"}, **meta)
+        new = {"tasks": [{"title": title, "due": "2026-12-01 12:00"}]}
+        first = await answer(session, "add_tasks", new, **meta)
+        task = first["results"][0]["task"]
+        assert task["due"] == "2026-12-01T12:00:00+09:00"
+        again = await answer(session, "add_tasks", new, **meta)
         assert again == first
-        failed = await session.call_tool("complete_task", {"task": "zebra"})
+        failed = await session.call_tool("complete_tasks", {"tasks": ["zebra"]})
         assert failed.isError
     assert errors.read_text() == ""
 
     async with client(errors, TASK_AGENT_USER="bob", **settings) as session:
-        assert (await answer(session, "list_tasks", {}))["total"] == 0
+        assert (await answer(session, "find_tasks", {}))["total"] == 0
     async with client(errors, TASK_AGENT_USER="ann", **settings) as session:
-        assert (await answer(session, "list_tasks", {}))["tasks"] == [first["task"]]
+        assert (await answer(session, "find_tasks", {}))["tasks"] == [task]
 
 
 async def test_the_server_ends_quietly_when_its_input_does(database_url: str) -> None:

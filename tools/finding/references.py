@@ -3,16 +3,20 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from .errors import AmbiguousTaskError, InvalidValueError, TaskNotFoundError
-from .texts import quoted
+from ..errors import AmbiguousTaskError, InvalidValueError
+from ..texts import quoted, search_form
 
-#: How many tasks an error lists; a model that needs more of them calls list_tasks.
+#: How many tasks an error lists; a model that needs more of them calls find_tasks.
 LISTED_MAX = 10
 #: Characters of a reference; no title is longer.
 REFERENCE_MAX = 500
 #: Characters that the beginning of a word must have to mean it; "it" is not "Italian lesson".
 BEGINNING_MIN = 3
+
+#: Which tasks a reference means first; closed ones are completed or archived.
+Prefer = Literal["open", "closed"]
 
 _NUMBER = re.compile(r"(?:(?:the )?(?:task|number|no\.?|nr\.?|item) ?)?(?:# ?)?([0-9]{1,9})\.?")
 _WORD = re.compile(r"[^\W_]+")
@@ -32,52 +36,68 @@ class Candidate:
     number: int
     title: str
     completed: bool
+    archived: bool = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody has to do it any more."""
+        return self.completed or self.archived
 
     def __str__(self) -> str:
-        return f"#{self.number} {quoted(self.title)}" + (" (completed)" if self.completed else "")
+        state = " (completed)" if self.completed else " (archived)" if self.archived else ""
+        return f"#{self.number} {quoted(self.title)}{state}"
 
 
-def find(reference: str, tasks: Sequence[Candidate], *, open_first: bool) -> Candidate:
-    """The task that is meant.
-
-    A number means the task with that number. Words mean the task whose title has them, or words
-    that begin with them; a title that is nearer to the reference is preferred, so that "Ann" is
-    "Call Ann", though there is "Call Anna". With `open_first` a completed task is meant only where
-    no open one is.
-
+def check_reference(reference: str) -> None:
+    """
     Raises:
-        AmbiguousTaskError: several are meant alike.
-        TaskNotFoundError: none is.
         InvalidValueError: the reference is empty, or longer than any title.
     """
     if not reference.strip() or len(reference) > REFERENCE_MAX:
         raise InvalidValueError(
-            f"{quoted(reference)} names no task. Give the task's number as list_tasks shows it, "
+            f"{quoted(reference)} names no task. Give the task's number as find_tasks shows it, "
             "or words from its title."
         )
+
+
+def find(reference: str, tasks: Sequence[Candidate], *, prefer: Prefer | None) -> Candidate | None:
+    """The task that is meant; none if none is.
+
+    A number means the task with that number. Words mean the task whose title has them, or words
+    that begin with them; a title that is nearer to the reference is preferred, so that "Ann" is
+    "Call Ann", though there is "Call Anna". Of the tasks that are preferred, the open or the
+    closed, one is meant before any other.
+
+    Raises:
+        AmbiguousTaskError: several are meant alike.
+    """
     number = number_in(reference)
     if number is not None:
         for task in tasks:
             if task.number == number:
                 return task
-    still_open = [task for task in tasks if not task.completed]
-    found = _matching(reference, still_open if open_first else tasks)
-    if not found and open_first:
-        found = _matching(reference, [task for task in tasks if task.completed])
-    if not found:
-        raise TaskNotFoundError(_not_found(reference, still_open))
+    first = [task for task in tasks if prefer is None or task.closed == (prefer == "closed")]
+    found = _matching(reference, first)
+    if not found and prefer is not None:
+        found = _matching(reference, [task for task in tasks if task not in first])
     if len(found) > 1:
         raise AmbiguousTaskError(
-            f"{quoted(reference)} may mean {len(found)} tasks: {_listed(found)}. "
-            "Nothing was changed. Ask the user which one is meant, then give its number."
+            f"{quoted(reference)} may mean {len(found)} tasks: {_listed(found, len(found))}. "
+            "Nothing was changed. Ask the user which one is meant, then give its number.",
+            found[:LISTED_MAX],
         )
-    return found[0]
+    return found[0] if found else None
 
 
 def number_in(reference: str) -> int | None:
     """The number that a reference consists of; none where it consists of words."""
     found = _NUMBER.fullmatch(" ".join(reference.casefold().split()))
     return int(found[1]) if found else None
+
+
+def search_words(reference: str) -> list[str]:
+    """What every title that the words of a reference can mean has in it, in its search form."""
+    return list(dict.fromkeys(words_in(reference)))
 
 
 def words_in(text: str) -> list[str]:
@@ -87,7 +107,7 @@ def words_in(text: str) -> list[str]:
 
 
 def _all_words(text: str) -> list[str]:
-    return _WORD.findall(re.sub(r"['’]", "", text.casefold()))
+    return _WORD.findall(search_form(text))
 
 
 def _matching(reference: str, tasks: Iterable[Candidate]) -> list[Candidate]:
@@ -120,15 +140,16 @@ def _begins_a_word(start: str, title: str) -> bool:
     )
 
 
-def _listed(tasks: Sequence[Candidate]) -> str:
-    more = len(tasks) - LISTED_MAX
+def _listed(tasks: Sequence[Candidate], count: int) -> str:
+    more = count - LISTED_MAX
     return ", ".join(map(str, tasks[:LISTED_MAX])) + (f" and {more} more" if more > 0 else "")
 
 
-def _not_found(reference: str, still_open: Sequence[Candidate]) -> str:
+def not_found(reference: str, still_open: Sequence[Candidate], count: int) -> str:
+    """What is said where no task is meant, by the first open tasks and how many there are."""
     said = f"No task is meant by {quoted(reference)}; nothing was changed. "
-    if not still_open:
-        return said + "There are no open tasks; list_tasks with state completed shows the others."
-    if len(still_open) > LISTED_MAX:
-        return said + f"Call list_tasks to see the {len(still_open)} open tasks."
-    return said + f"The open tasks are {_listed(still_open)}."
+    if not count:
+        return said + "There are no open tasks; find_tasks with state completed shows the others."
+    if count > LISTED_MAX:
+        return said + f"Call find_tasks to see the {count} open tasks."
+    return said + f"The open tasks are {_listed(still_open, count)}."

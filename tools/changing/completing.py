@@ -1,0 +1,87 @@
+"""Completing tasks, with the next occurrence of those that repeat, and reopening them."""
+
+from ..models import Task
+from ..shapes.views import ItemResult, TaskName
+from .call import Call
+from .ledger import snapshot
+from .repeating import complete_occurrence
+
+#: Open subtasks that an answer names.
+NAMED_MAX = 10
+
+LAST_TIME = "That was the last time: it repeats no more."
+
+
+async def complete_task(call: Call, task: Task, *, with_subtasks: bool) -> ItemResult:
+    """Mark a task as done, and its open subtasks where asked; says which of them are open still.
+
+    Of a task that repeats, the next occurrence is added, a task with a number of its own.
+    """
+    parts = await call.seeing.subtasks(task)
+    open_parts = [part for part in parts if part.completed_at is None]
+    completed = open_parts if with_subtasks else []
+    still_open = [] if with_subtasks else open_parts
+    names = [
+        TaskName(number=part.number, title=part.title, completed=False)
+        for part in still_open[:NAMED_MAX]
+    ]
+    if task.completed_at is not None and not completed:
+        return ItemResult(
+            item=call.item,
+            status="unchanged",
+            task=await call.view(task),
+            note="The task was completed already.",
+            open_subtasks=names or None,
+        )
+    for part in completed:
+        await _complete(call, part)
+    following: Task | None = None
+    told = []
+    if task.completed_at is None and task.recurrence is not None:
+        following = await complete_occurrence(call, task, parts)
+        told += [] if following else [LAST_TIME]
+    elif task.completed_at is None:
+        await _complete(call, task)
+    if completed:
+        told.append(f"Subtasks completed with it: {len(completed)}.")
+    if still_open:
+        where = ", and now parts of the next one" if following else ""
+        told.append(f"Subtasks that are still open{where}: {len(still_open)}.")
+    await call.session.flush()
+    return ItemResult(
+        item=call.item,
+        status="done",
+        action="completed",
+        task=await call.view(task),
+        next=None if following is None else await call.view(following),
+        note=" ".join(told) or None,
+        open_subtasks=names or None,
+    )
+
+
+async def _complete(call: Call, task: Task) -> None:
+    before = snapshot(task)
+    task.completed_at = call.caller.now
+    await call.record("completed", task, before=before)
+
+
+async def reopen_task(call: Call, task: Task, _: object = None) -> ItemResult:
+    """Let a completed task be open again. The next occurrence that it may have stays."""
+    if task.completed_at is None:
+        return ItemResult(
+            item=call.item,
+            status="unchanged",
+            task=await call.view(task),
+            note="The task is open.",
+        )
+    before = snapshot(task)
+    task.completed_at = None
+    await call.record("reopened", task, before=before)
+    await call.session.flush()
+    note = None
+    parent = await call.seeing.parent_of(task)
+    if parent is not None and parent.completed_at is not None:
+        note = f"Task {parent.number}, of which it is a part, is completed."
+    return ItemResult(
+        item=call.item, status="done", action="reopened", task=await call.view(task), note=note
+    )

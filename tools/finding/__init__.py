@@ -1,0 +1,1 @@
+"""What can be read of tasks: by reference, by search, at a glance, and from the ledger."""

@@ -1,0 +1,201 @@
+"""The user's tasks and lists as one transaction sees them, found by what people call them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, func, not_, or_
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from ..errors import ListNotFoundError, TaskNotFoundError
+from ..models import Task, TaskList
+from ..shapes.views import INBOX
+from ..texts import is_inbox, quoted, search_form
+from .references import (
+    LISTED_MAX,
+    Candidate,
+    Prefer,
+    check_reference,
+    find,
+    not_found,
+    number_in,
+    search_words,
+    words_in,
+)
+
+#: Tasks whose titles are compared with a reference. The shortest titles are the nearest ones.
+COMPARED_MAX = 500
+#: Lists that an error names.
+NAMED_MAX = 20
+
+
+@dataclass(slots=True)
+class Seeing:
+    """What one user has, as the transaction of `session` sees it."""
+
+    session: AsyncSession
+    user_id: UUID
+    zone: ZoneInfo
+    _lists: dict[UUID, TaskList] | None = field(default=None)
+
+    def forget(self) -> None:
+        """Look again, after a change to lists or one that was rolled back."""
+        self._lists = None
+
+    # Tasks
+
+    async def numbered(self, number: int) -> Task:
+        """The task with a number.
+
+        Raises:
+            TaskNotFoundError: there is none, or none any more.
+        """
+        task = await self.with_number(number)
+        if task is None:
+            raise TaskNotFoundError(
+                f"Task {number} isn't there any more: it was deleted by this call."
+            )
+        return task
+
+    async def find(self, reference: str, *, prefer: Prefer | None = "open") -> Task:
+        """The task that a reference means.
+
+        Raises:
+            AmbiguousTaskError, TaskNotFoundError, InvalidValueError: see `references.find`.
+        """
+        check_reference(reference)
+        number = number_in(reference)
+        if number is not None and (task := await self.with_number(number)) is not None:
+            return task
+        found = find(reference, await self._candidates(reference, prefer), prefer=prefer)
+        if found is None:
+            raise TaskNotFoundError(not_found(reference, *await self._open()))
+        return await self.numbered(found.number)
+
+    async def with_number(self, number: int) -> Task | None:
+        """The task with a number, if there is one."""
+        found: Task | None = (
+            await self.session.exec(
+                select(Task).where(col(Task.user_id) == self.user_id, col(Task.number) == number)
+            )
+        ).first()
+        return found
+
+    async def _candidates(self, reference: str, prefer: Prefer | None) -> list[Candidate]:
+        """The tasks that a reference may mean, the preferred and the nearest ones first."""
+        searched = col(Task.searched)
+        words = [searched.contains(word, autoescape=True) for word in search_words(reference)]
+        conditions: list[ColumnElement[bool]] = []
+        if words:
+            conditions.append(and_(*words))
+        if not reference.isascii():
+            conditions.append(searched.contains(search_form(reference.strip()), autoescape=True))
+        if not conditions:
+            return []
+        return await self._named(or_(*conditions), limit=COMPARED_MAX, prefer=prefer)
+
+    async def _open(self) -> tuple[list[Candidate], int]:
+        """The first open tasks, and how many there are."""
+        still_open = [col(Task.completed_at).is_(None), col(Task.archived_at).is_(None)]
+        rows = await self.session.exec(
+            select(Task.number, Task.title)
+            .where(col(Task.user_id) == self.user_id, *still_open)
+            .order_by(col(Task.number))
+            .limit(LISTED_MAX)
+        )
+        first = [Candidate(number, title, completed=False) for number, title in rows.all()]
+        count = select(func.count()).where(col(Task.user_id) == self.user_id, *still_open)
+        return first, (await self.session.exec(count)).one()
+
+    async def _named(
+        self, condition: ColumnElement[bool], *, limit: int, prefer: Prefer | None
+    ) -> list[Candidate]:
+        completed = col(Task.completed_at).is_not(None)
+        archived = col(Task.archived_at).is_not(None)
+        closed = or_(completed, archived)
+        preferred = [closed] if prefer == "open" else [not_(closed)] if prefer else []
+        rows = await self.session.exec(
+            select(Task.number, Task.title, completed, archived)
+            .where(col(Task.user_id) == self.user_id, condition)
+            .order_by(*preferred, func.length(col(Task.title)), col(Task.number))
+            .limit(limit)
+        )
+        return sorted((Candidate(*row) for row in rows.all()), key=lambda one: one.number)
+
+    async def parent_of(self, task: Task) -> Task | None:
+        """The task that a task is a part of."""
+        return None if task.parent_id is None else await self.session.get(Task, task.parent_id)
+
+    async def subtasks(self, task: Task) -> list[Task]:
+        """The tasks that are a part of it, and of them, each after what it is a part of."""
+        below: list[Task] = []
+        parents = [task.id]
+        while parents:
+            rows = await self.session.exec(
+                select(Task)
+                .where(col(Task.user_id) == self.user_id, col(Task.parent_id).in_(parents))
+                .order_by(col(Task.place), col(Task.number))
+            )
+            found = list(rows.all())
+            below += found
+            parents = [one.id for one in found]
+        return below
+
+    async def depth(self, task: Task) -> int:
+        """How deep tasks are within it: 0 where it has no subtasks."""
+        levels: dict[UUID | None, int] = {task.id: 0}
+        for part in await self.subtasks(task):
+            levels[part.id] = levels[part.parent_id] + 1
+        return max(levels.values())
+
+    # Lists
+
+    async def lists(self) -> dict[UUID, TaskList]:
+        """The user's lists by their ids, in their order."""
+        if self._lists is None:
+            rows = await self.session.exec(
+                select(TaskList)
+                .where(col(TaskList.user_id) == self.user_id)
+                .order_by(col(TaskList.place), col(TaskList.name))
+            )
+            self._lists = {found.id: found for found in rows.all()}
+        return self._lists
+
+    async def find_list(self, name: str, *, by_words: bool = True) -> TaskList | None:
+        """The list of that name, or with its words in the name; none for the Inbox.
+
+        Raises:
+            ListNotFoundError: there is none, or several have the words.
+        """
+        if is_inbox(name):
+            return None
+        lists = list((await self.lists()).values())
+        for found in lists:
+            if found.name.casefold() == " ".join(name.split()).casefold():
+                return found
+        wanted = set(words_in(name)) - {"list", "project"}
+        near = [found for found in lists if wanted and wanted <= set(words_in(found.name))]
+        if len(near) == 1 and by_words:
+            return near[0]
+        names = ", ".join([INBOX, *(quoted(found.name) for found in (near or lists)[:NAMED_MAX])])
+        raise ListNotFoundError(
+            f"There is no list {quoted(name)}. The lists are {names}. Give one of these names, or "
+            "make the list with save_lists first."
+        )
+
+    async def open_tasks(self, list_ids: Sequence[UUID] | None = None) -> dict[UUID | None, int]:
+        """How many open tasks each list has; the Inbox, which is none, and every list."""
+        counted = (
+            select(Task.list_id, func.count())
+            .where(
+                col(Task.user_id) == self.user_id,
+                col(Task.completed_at).is_(None),
+                col(Task.archived_at).is_(None),
+            )
+            .group_by(col(Task.list_id))
+        )
+        if list_ids is not None:
+            counted = counted.where(col(Task.list_id).in_(list_ids))
+        return dict((await self.session.exec(counted)).all())
