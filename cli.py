@@ -96,10 +96,12 @@ def dev(
     from server.settings import ServerSettings
     from server.views import database_in_words, psql_command
     from storage.database import database_uri
+    from tools.client.config import configured_servers
 
     # Whatever is wrong is said before anything is started or changed.
     model = ConfiguredModels(AgentSettings()).resolve(None)
     ServerSettings()
+    configured_servers()
     address = Address(host, port)
     launch = Launch(address, state=state or PROJECT, reload=reload, jobs=jobs)
     launch.check()

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from graph.errors import ModelNotConfiguredError
 from storage.errors import StorageError
+from tools.errors import McpConfigError
 
 from .errors import ChatError, LaunchError
 from .terminal import console, printable
@@ -22,6 +23,7 @@ class Commands(TyperGroup):
         ModelNotConfiguredError,
         LaunchError,
         ChatError,
+        McpConfigError,
         ValidationError,
         OSError,
     )
