@@ -32,6 +32,8 @@ TIMEOUT_MAX = 3600.0
 
 SECTIONS = ("mcpServers", "servers")
 KEYS = ("type", "command", "args", "env", "cwd", "url", "headers", "timeout", "disabled", "enabled")
+#: Which look like a slip of the pen, and aren't.
+OTHERS_KEYS = ("dev",)
 HTTP_TYPES = ("http", "streamable-http", "streamable_http", "streamableHttp")
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
@@ -165,7 +167,11 @@ class _Reader:
         if not isinstance(entry, dict):
             raise self._wrong("has to be an object.", name)
         for key in entry:
-            if key not in KEYS and (meant := difflib.get_close_matches(key, KEYS, 1, 0.75)):
+            if key == "envFile":
+                raise self._wrong("is not supported: put the values under 'env'.", name, key)
+            if key not in (*KEYS, *OTHERS_KEYS) and (
+                meant := difflib.get_close_matches(key, KEYS, 1, 0.65)
+            ):
                 raise self._wrong(f"is no key that is known; is it {meant[0]!r}?", name, key)
         if self._is_off(name, entry):
             return None

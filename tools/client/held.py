@@ -39,11 +39,13 @@ class SessionEndedError(Exception):
 
     Attributes:
         sent: Whether the server may have been given the request. Where it wasn't, nothing happened.
+        opened: Whether there was a session at all.
     """
 
-    def __init__(self, why: str, *, sent: bool) -> None:
+    def __init__(self, why: str, *, sent: bool, opened: bool = True) -> None:
         super().__init__(why)
         self.sent = sent
+        self.opened = opened
 
 
 class HeldSession:
@@ -100,6 +102,8 @@ class HeldSession:
     async def aclose(self) -> None:
         """End the session and wait for its owner. From the loop that made it."""
         self._closing.set()
+        if not self._opened.is_set():
+            self._owner.cancel()
         await asyncio.wait({self._owner}, timeout=CLOSE_TIMEOUT)
         if not self._owner.done():
             self._owner.cancel()
@@ -128,14 +132,15 @@ class HeldSession:
         why = "it was closed" if error is None else explained(error)
         # Of several calls nobody knows which one it was that was turned away.
         turned_away = error is not None and self._left_behind == 1 and is_turned_away(error)
-        ended = SessionEndedError(why, sent=self._opened.is_set() and not turned_away)
+        opened = self._opened.is_set()
+        ended = SessionEndedError(why, sent=opened and not turned_away, opened=opened)
         ended.__cause__ = error
         return ended
 
     async def _when_open(self, use: Use[T]) -> T:
         await self._opened.wait()
         if self._session is None:
-            raise SessionEndedError("it was never opened", sent=False)
+            raise SessionEndedError("it was never opened", sent=False, opened=False)
         return await use(self._session)
 
 
@@ -159,6 +164,8 @@ class HeldSessions:
     async def run(self, use: Use[T], *, again: Callable[[SessionEndedError], bool]) -> T:
         """`use` the held session, and once more another one if it has ended and `again` says so.
 
+        Not if it could not be opened: it hardly can the moment after.
+
         Raises:
             SessionEndedError: it ended, or could not be opened.
         """
@@ -166,7 +173,7 @@ class HeldSessions:
         try:
             return await self._run_once(use)
         except SessionEndedError as error:
-            if closed != self._closed or not again(error):
+            if closed != self._closed or not error.opened or not again(error):
                 raise
         return await self._run_once(use)
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +17,7 @@ import httpx
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.session import MessageHandlerFnT
 from mcp.client.stdio import get_default_environment, stdio_client
-from mcp.client.streamable_http import streamable_http_client
+from mcp.client.streamable_http import MCP_SESSION_ID, streamable_http_client
 from mcp.server.fastmcp import FastMCP
 from mcp.shared.memory import create_connected_server_and_client_session
 from mcp.types import Implementation
@@ -35,6 +35,7 @@ READ_AT_MOST = 4096
 #: Seconds for a connection to a web server, and for a part of an answer that comes in parts.
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 300.0
+GOODBYE_TIMEOUT = 2.0
 
 
 @asynccontextmanager
@@ -114,14 +115,18 @@ async def over_http(
     )
     async with (
         client,
-        streamable_http_client(url, http_client=client) as (reading, writing, _),
-        ClientSession(reading, writing, message_handler=told, client_info=_us()) as session,
+        # The SDK's own goodbye waits for minutes for a server that hangs, also after a failure.
+        streamable_http_client(url, http_client=client, terminate_on_close=False) as streams,
+        ClientSession(*streams[:2], message_handler=told, client_info=_us()) as session,
         anyio.create_task_group() as group,
     ):
         group.start_soon(_end_when, lost)
         await session.initialize()
         yield session
         group.cancel_scope.cancel()
+        if session_id := streams[2]():
+            with anyio.move_on_after(GOODBYE_TIMEOUT, shield=True), suppress(httpx.HTTPError):
+                await client.delete(url, headers={MCP_SESSION_ID: session_id})
 
 
 async def _end_when(lost: anyio.Event) -> None:
