@@ -131,6 +131,22 @@ def dev(
 
 
 @app.command()
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: an object a line.")
+    ] = False,
+) -> None:
+    """Check everything that the agent needs, and say what to do about what doesn't work.
+
+    The settings, the database and its tables, the model, the tools, and each other MCP server,
+    which is started or connected to for this.
+    """
+    from server.maintenance.doctor import examine
+
+    examine(as_json=as_json)
+
+
+@app.command()
 def migrate() -> None:
     """Create or upgrade the tables in the database."""
     from migrations.run import migrate

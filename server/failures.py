@@ -10,7 +10,7 @@ from graph.errors import ModelNotConfiguredError
 from storage.errors import StorageError
 from tools.errors import McpConfigError
 
-from .errors import ChatError, LaunchError
+from .errors import ChatError, LaunchError, NotInOrderError
 from .terminal import console, printable
 
 
@@ -24,6 +24,7 @@ class Commands(TyperGroup):
         LaunchError,
         ChatError,
         McpConfigError,
+        NotInOrderError,
         ValidationError,
         OSError,
     )

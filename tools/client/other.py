@@ -83,10 +83,13 @@ class OtherServer:
         #: Whether it has left a call unanswered, and may have to be given up.
         self._doubtful = False
 
-    async def ready(self) -> None:
+    async def ready(self, patience: float | None = None) -> None:
         """Wait a while for its tools, if they are not known and it is time to ask for them.
 
-        Never longer than the patience that there is with a server, and it never fails.
+        It never fails; `problem` says afterwards what is wrong.
+
+        Args:
+            patience: Seconds to wait at most; by default longer at first than later.
         """
         if self.tools is not None and not self._stale:
             return
@@ -94,16 +97,16 @@ class OtherServer:
             if self._pause() > 0:
                 return
             first = self.tools is None and self._failures == 0
-            self._patient_until = self._now() + (FIRST_PATIENCE if first else PATIENCE)
+            usual = FIRST_PATIENCE if first else PATIENCE
+            self._patient_until = self._now() + (usual if patience is None else patience)
             # With an empty context: it goes on when the run that began it has ended.
             self._loading = asyncio.get_running_loop().create_task(
                 self._load(), name=f"load-{self.entry.name}", context=contextvars.Context()
             )
         elif self._loading.get_loop() is not asyncio.get_running_loop():
             return
-        patience = self._patient_until - self._now()
-        if patience > 0:
-            await asyncio.wait({self._loading}, timeout=patience)
+        if (left := self._patient_until - self._now()) > 0:
+            await asyncio.wait({self._loading}, timeout=left)
 
     async def call(self, tool: Tool, arguments: dict[str, Any]) -> CallToolResult:
         """Make a call. Whatever goes wrong is an answer for the model."""

@@ -26,7 +26,7 @@ class AgentTools:
     """
 
     def __init__(self, task_tools: TaskTools, entries: Iterable[ServerEntry] = ()) -> None:
-        self._task_tools = task_tools
+        self.task_tools = task_tools
         self.servers = [OtherServer(entry) for entry in entries]
         self._names = Names()
         #: What was made of a server's tools, for as long as they are the same.
@@ -40,23 +40,24 @@ class AgentTools:
         Raises:
             TaskToolsError: no session with the task server could be opened.
         """
-        found = await self._task_tools.tools()
+        found = await self.task_tools.tools()
         if not self.servers:
             return found
         for tool in found:
             self._names.reserve(tool.name)
         await asyncio.gather(*(server.ready() for server in self.servers))
         for server in self.servers:
-            found += self._tools_of(server)
+            found += self.tools_of(server)
         return found
 
     async def aclose(self) -> None:
         """Close all sessions, and so end the processes. The tools can be used again afterwards."""
         await asyncio.gather(
-            self._task_tools.aclose(), *(server.aclose() for server in self.servers)
+            self.task_tools.aclose(), *(server.aclose() for server in self.servers)
         )
 
-    def _tools_of(self, server: OtherServer) -> list[BaseTool]:
+    def tools_of(self, server: OtherServer) -> list[BaseTool]:
+        """The tools that a server is known to have, under the names that the model sees."""
         name, tools = server.entry.name, server.tools
         if tools is None:
             return []
