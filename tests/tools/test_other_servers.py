@@ -179,6 +179,22 @@ async def test_of_a_write_whose_web_server_died_in_it_the_outcome_is_unknown_and
     assert calls(tmp_path) == ["put one", "put two"]
 
 
+async def test_a_web_server_that_is_stopped_in_a_call_is_not_waited_for(
+    tmp_path: Path, http: HttpServers
+) -> None:
+    server = http.start()
+    async with agent_tools(tmp_path, web={"url": http.url, "timeout": 600}) as tools:
+        await tools.tools()
+        (tmp_path / "hold").touch()
+        answer = asyncio.create_task(call(tools, "put", text="here"))
+        await eventually(lambda: asyncio.to_thread(lambda: len(calls(tmp_path)) == 1))
+        # It ends the answer in good order, without having answered.
+        server.terminate()
+        assert "not known whether it was done" in failed(await asyncio.wait_for(answer, 20))
+        (tmp_path / "hold").unlink()
+        await asyncio.to_thread(server.wait)
+
+
 async def test_a_web_server_that_was_started_anew_is_asked_anew_for_writes_too(
     tmp_path: Path, http: HttpServers
 ) -> None:

@@ -11,6 +11,6 @@
 
 from .config import configured_servers
 from .task_tools import TaskTools, idempotency_key
-from .toolbox import AgentTools
+from .toolbox import AgentTools, is_task_tool
 
-__all__ = ["AgentTools", "TaskTools", "configured_servers", "idempotency_key"]
+__all__ = ["AgentTools", "TaskTools", "configured_servers", "idempotency_key", "is_task_tool"]

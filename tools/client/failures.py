@@ -16,7 +16,9 @@ def explained(error: BaseException) -> str:
     leaf = next(leaves(error), error)
     if isinstance(leaf, httpx.HTTPStatusError):
         status = leaf.response.status_code
-        return f"it answered with HTTP status {status} {leaf.response.reason_phrase}".strip()
+        words = f"it answered with HTTP status {status} {leaf.response.reason_phrase}".strip()
+        location = leaf.response.headers.get("location")
+        return f"{words}: it is at {location} now" if location else words
     words = " ".join(str(leaf).split())
     if isinstance(leaf, ServerUnreachableError):
         return words

@@ -177,6 +177,12 @@ class HeldSessions:
                 raise
         return await self._run_once(use)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether this loop has a session, as far as is known."""
+        held = self._held.get(asyncio.get_running_loop())
+        return held is not None and held.usable
+
     async def drop(self) -> None:
         """Close the session of this loop, if there is one: the next call opens another."""
         if (held := self._held.get(asyncio.get_running_loop())) is not None:

@@ -73,7 +73,7 @@ async def over_stdio(
         raise ServerUnreachableError(f"there is no directory {str(cwd)!r} to start it in")
     started = [path or command, *arguments]
     if os.name == "posix":
-        started = [sys.executable, "-ISs", str(GUARD), *started]
+        started = [sys.executable, "-IS", str(GUARD), *started]
     parameters = StdioServerParameters(command=started[0], args=started[1:], env=whole, cwd=cwd)
     ear, mouth = os.pipe()
     with os.fdopen(ear, "rb", buffering=0) as reading, os.fdopen(mouth, "w") as writing:

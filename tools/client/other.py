@@ -110,7 +110,7 @@ class OtherServer:
 
     async def call(self, tool: Tool, arguments: dict[str, Any]) -> CallToolResult:
         """Make a call. Whatever goes wrong is an answer for the model."""
-        if (pause := self._pause()) > 0:
+        if (pause := self._pause()) > 0 and not self._sessions.is_open:
             return self._failed(
                 f"can't be reached: {self.problem}. Nothing was done. It is tried again in "
                 f"{math.ceil(pause)} seconds at the earliest."
