@@ -6,14 +6,8 @@ from typing import Any
 
 import pytest
 
-from tools.client.config import (
-    DEFAULT_TIMEOUT,
-    HttpServer,
-    ServerEntry,
-    StdioServer,
-    configured_servers,
-    read_config,
-)
+from tools.client.config import configured_servers, read_config
+from tools.client.entries import DEFAULT_TIMEOUT, HttpServer, ServerEntry, StdioServer
 from tools.errors import McpConfigError
 
 ENVIRONMENT = {"TOKEN": "s3cret", "EMPTY": "", "HOME": "/home/ann"}

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
-from weakref import WeakKeyDictionary
 
 import anyio
 from mcp import ClientSession, McpError
@@ -157,7 +156,7 @@ class HeldSessions:
         self._open = open_session
         self._task = task
         self._server = server
-        self._held: WeakKeyDictionary[asyncio.AbstractEventLoop, HeldSession] = WeakKeyDictionary()
+        self._held: dict[asyncio.AbstractEventLoop, HeldSession] = {}
         #: How often the sessions were closed on purpose: a call must not open another one then.
         self._closed = 0
 
@@ -219,6 +218,9 @@ class HeldSessions:
         loop = asyncio.get_running_loop()
         held = self._held.get(loop)
         if held is None or not held.usable:
+            for other in list(self._held):
+                if other.is_closed():
+                    del self._held[other]
             held = HeldSession(self._open, task=self._task, server=self._server)
             self._held[loop] = held
         return held

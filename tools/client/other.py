@@ -34,7 +34,7 @@ from mcp.types import (
 
 from ..errors import ServerUnreachableError
 from .calls import call_tool, message
-from .config import ServerEntry
+from .entries import ServerEntry
 from .failures import explained
 from .held import HeldSessions, SessionEndedError
 
@@ -93,7 +93,7 @@ class OtherServer:
         """
         if self.tools is not None and not self._stale:
             return
-        if self._loading is None or self._loading.done():
+        if self._loading is None or _is_over(self._loading):
             if self._pause() > 0:
                 return
             first = self.tools is None and self._failures == 0
@@ -104,6 +104,7 @@ class OtherServer:
                 self._load(), name=f"load-{self.entry.name}", context=contextvars.Context()
             )
         elif self._loading.get_loop() is not asyncio.get_running_loop():
+            # Another loop waits for it; its result is for all.
             return
         if (left := self._patient_until - self._now()) > 0:
             await asyncio.wait({self._loading}, timeout=left)
@@ -235,7 +236,7 @@ class OtherServer:
         except TimeoutError:
             logger.warning("the MCP server %r hangs: starting anew", self.entry.name)
             await self._sessions.drop()
-        except SessionEndedError:
+        except (SessionEndedError, McpError):
             return
 
     def _unreachable(self, problem: str) -> None:
@@ -255,6 +256,10 @@ class OtherServer:
     def _failed(self, what: str) -> CallToolResult:
         text = f"The MCP server {self.entry.name!r} {what}"
         return CallToolResult(content=[TextContent(type="text", text=text)], isError=True)
+
+
+def _is_over(task: "asyncio.Task[None]") -> bool:
+    return task.done() or task.get_loop().is_closed()
 
 
 async def _all_tools(session: ClientSession) -> list[Tool]:

@@ -121,6 +121,10 @@ class TaskTools:
         try:
             return await self._sessions.run(use, again=lambda _: True)
         except SessionEndedError as error:
+            if not error.opened:
+                raise TaskToolsError(
+                    f"No session with the task server could be opened, nothing was changed: {error}"
+                ) from error
             raise TaskToolsError(
                 "The session with the task server ended during a call, and so did the one opened "
                 "in its place, or it was closed. Whether the last change was made shows in the "

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from langchain_core.tools import BaseTool
 
-from .config import ServerEntry
+from .entries import ServerEntry
 from .names import Names
 from .other import OtherServer
 from .task_tools import TaskTools
