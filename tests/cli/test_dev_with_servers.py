@@ -34,6 +34,7 @@ def test_processes_of_servers_end_with_it(database_url: str, tmp_path: Path, way
     with dev_server(tmp_path, DATABASE_URL=database_url, TASK_AGENT_MCP_CONFIG=str(path)) as dev:
         assert say_hello(dev)
         assert say_hello(dev)
+        wait_until((tmp_path / "pid").exists, "the server of mcp.json has started")
         (server,) = servers(dev.process.pid)
         local = pid_of(tmp_path)
         family = [server, local, *children(local)]

@@ -27,10 +27,13 @@ import asyncio, sys
 from pathlib import Path
 from tools.client import AgentTools, TaskTools
 from tools.client.config import read_config
+import tools.client.other
+
+tools.client.other.FIRST_PATIENCE = 60
 
 async def main():
-    tools = AgentTools(TaskTools(), read_config(Path(sys.argv[1])))
-    print(len(await tools.tools()), flush=True)
+    agent_tools = AgentTools(TaskTools(), read_config(Path(sys.argv[1])))
+    print(len(await agent_tools.tools()), flush=True)
     await asyncio.Event().wait()
 
 asyncio.run(main())
