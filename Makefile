@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install dev test test-all check format bench bench-reading wheel lock clean
+.PHONY: install dev test test-all check format bench bench-reading bench-calls wheel lock clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -17,6 +17,7 @@ help:
 	@echo "make check     format, lint, types, import contracts, migrations against models"
 	@echo "make bench     measure the transcript tree against the plain saver"
 	@echo "make bench-reading  measure reading and searching a million messages"
+	@echo "make bench-calls  measure a tool call beside what MCP adapters do by default"
 	@echo "make wheel     build the checkpointer by itself, for other LangGraph apps, into dist/"
 	@echo "make install   make $(VENV) and install what is pinned in requirements.lock"
 	@echo "make format    format the code"
@@ -59,6 +60,9 @@ wheel: $(INSTALLED)
 
 bench-reading: $(INSTALLED)
 	@$(BIN)/python -m bench.reading
+
+bench-calls: $(INSTALLED)
+	@$(BIN)/python -m bench.calls
 
 # No index is named, and hashes stand in for it: whoever installs takes the files from their own.
 lock:

@@ -96,10 +96,12 @@ def dev(
     from server.settings import ServerSettings
     from server.views import database_in_words, psql_command
     from storage.database import database_uri
+    from tools.client.config import configured_servers
 
     # Whatever is wrong is said before anything is started or changed.
     model = ConfiguredModels(AgentSettings()).resolve(None)
     ServerSettings()
+    configured_servers()
     address = Address(host, port)
     launch = Launch(address, state=state or PROJECT, reload=reload, jobs=jobs)
     launch.check()
@@ -126,6 +128,22 @@ def dev(
         ready = f"Ready. Talk to it with: {this_command()} chat{at}   Ctrl-C stops it."
         code = serve(launch, lambda: out.print(ready, style="green"))
     raise typer.Exit(code)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: an object a line.")
+    ] = False,
+) -> None:
+    """Check everything that the agent needs, and say what to do about what doesn't work.
+
+    The settings, the database and its tables, the model, the tools, and each other MCP server,
+    which is started or connected to for this.
+    """
+    from server.maintenance.doctor import examine
+
+    examine(as_json=as_json)
 
 
 @app.command()

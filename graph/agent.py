@@ -5,7 +5,7 @@ from typing import Any
 from langgraph.graph import START, StateGraph
 from langgraph.types import RetryPolicy, TimeoutPolicy
 
-from tools.client import TaskTools
+from tools.client import AgentTools, TaskTools, configured_servers
 
 from .clock import Clock, SystemClock, call_time
 from .context import Context, zone_of
@@ -61,11 +61,14 @@ def _served() -> Any:
     settings = AgentSettings()
     # Asking the machine for its zone blocks, which the server forbids to a running graph.
     zone_of(None, settings)
-    compiled = build_graph(toolbox=task_tools, settings=settings).compile(name=NAME)
+    compiled = build_graph(toolbox=agent_tools, settings=settings).compile(name=NAME)
     return compiled.with_config(recursion_limit=settings.step_limit)
 
 
-#: The task tools of this process; closed by the HTTP app when the server stops.
-task_tools = TaskTools(clock=call_time, time_zone=lambda: zone_of(None, AgentSettings()))
+#: The tools of this process; closed by the HTTP app when the server stops.
+agent_tools = AgentTools(
+    TaskTools(clock=call_time, time_zone=lambda: zone_of(None, AgentSettings())),
+    configured_servers(),
+)
 
 graph = _served()

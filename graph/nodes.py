@@ -6,7 +6,6 @@ from typing import Literal, Protocol
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
-from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 from typing_extensions import TypedDict
@@ -19,6 +18,7 @@ from .model import ModelSource, model_errors
 from .prompts import system_prompt
 from .settings import AgentSettings
 from .state import State, ToolRequest, tool_request
+from .tool_nodes import ToolNodes
 
 #: Where the audit record of a tool call finds the time of the call.
 EXECUTED_AT = "executed_at"
@@ -89,6 +89,7 @@ class CallNode:
         self._clock = clock
         self._settings = settings
         self._timeout = settings.tool_timeout
+        self._tool_nodes = ToolNodes(_tell_model)
 
     async def __call__(self, state: ToolRequest, *, runtime: Runtime[Context]) -> Update:
         """Add the tool's answer, or what the model has to know about why there is none."""
@@ -120,7 +121,7 @@ class CallNode:
         }
 
     async def _run(self, call: ToolCall) -> ToolMessage:
-        node = ToolNode(list(await self._toolbox.tools()), handle_tool_errors=_tell_model)
+        node = self._tool_nodes.of(await self._toolbox.tools())
         try:
             async with asyncio.timeout(self._timeout):
                 result = await node.ainvoke([call])

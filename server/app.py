@@ -50,7 +50,7 @@ async def health(_: Request) -> JSONResponse:
 
 @asynccontextmanager
 async def lifespan(_: Starlette) -> AsyncIterator[None]:
-    """Threads come back when the server starts; the MCP session ends with it."""
+    """Threads come back when the server starts; the MCP sessions end with it."""
     restoring = asyncio.create_task(restore_threads(client))
     try:
         yield
@@ -58,9 +58,9 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
         restoring.cancel()
         await asyncio.wait({restoring})
     # Not before: the server wants this module quickly, and the graph takes a while to import.
-    from graph.agent import task_tools
+    from graph.agent import agent_tools
 
-    await task_tools.aclose()
+    await agent_tools.aclose()
 
 
 ORIGINS = [STUDIO, *ServerSettings().origins]

@@ -5,6 +5,10 @@ class LaunchError(Exception):
     """The server can't be started as it was asked for."""
 
 
+class NotInOrderError(Exception):
+    """Something that the agent needs doesn't work."""
+
+
 class ChatError(Exception):
     """A conversation can't begin, or can't go on."""
 

@@ -8,8 +8,9 @@ from typer.core import TyperGroup
 
 from graph.errors import ModelNotConfiguredError
 from storage.errors import StorageError
+from tools.errors import McpConfigError
 
-from .errors import ChatError, LaunchError
+from .errors import ChatError, LaunchError, NotInOrderError
 from .terminal import console, printable
 
 
@@ -22,6 +23,8 @@ class Commands(TyperGroup):
         ModelNotConfiguredError,
         LaunchError,
         ChatError,
+        McpConfigError,
+        NotInOrderError,
         ValidationError,
         OSError,
     )

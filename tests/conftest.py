@@ -35,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if ours or name.startswith(("OPENAI_", "LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_")):
             del os.environ[name]
     os.environ.pop("DATABASE_URL", None)
+    # A developer's own servers have no part in it either.
+    os.environ["TASK_AGENT_MCP_CONFIG"] = ""
     # A shell makes what it runs in the background deaf to Ctrl-C, and a process passes that on to
     # those it starts; tests press Ctrl-C.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

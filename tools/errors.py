@@ -55,3 +55,11 @@ class OutcomeUnknownError(Exception):
 
 class TaskToolsError(Exception):
     """The session with the task server was lost, and so was the one opened in its place."""
+
+
+class ServerUnreachableError(Exception):
+    """No session with an MCP server could be opened; the message says why."""
+
+
+class McpConfigError(Exception):
+    """A file that names MCP servers can't be used; the message names file, server and key."""
