@@ -7,17 +7,21 @@ from langgraph.types import RetryPolicy, TimeoutPolicy
 
 from tools.client import AgentTools, TaskTools, configured_servers
 
+from .approval import NODE, ApprovalNode, ConfiguredGate, Consent, Gate, Router
+from .calls import Records, ToolCalls
 from .clock import Clock, SystemClock, call_time
 from .context import Context, zone_of
 from .errors import ModelUnavailableError
 from .model import ConfiguredModels, ModelSource
-from .nodes import AgentNode, CallNode, Toolbox, route
+from .nodes import AgentNode, CallNode
 from .settings import AgentSettings
-from .state import Conversation, State, ToolRequest
+from .state import ApprovalRequest, Conversation, State, ToolRequest
+from .toolbox import Toolbox
 
 NAME = "Task agent"
 
 AGENT_TAKES = "Asks the model for the next step: words for the person, or tool calls."
+APPROVAL_TAKES = "Asks the person whether tool calls may be made, and waits for their decisions."
 TOOLS_TAKES = "Makes one tool call over MCP and hands its result to the agent."
 
 
@@ -27,16 +31,23 @@ def build_graph(
     models: ModelSource | None = None,
     clock: Clock | None = None,
     settings: AgentSettings | None = None,
+    gate: Gate | None = None,
+    records: Records = lambda tool: False,
 ) -> StateGraph[State, Context, Conversation, Conversation]:
     """The agent's graph, ready to be compiled; what is not given is what the server uses."""
     settings = settings or AgentSettings()
     clock = clock or SystemClock()
+    gate = gate or ConfiguredGate(settings)
+    consent = Consent(toolbox, gate)
+    calls = ToolCalls(toolbox, timeout=settings.tool_timeout, records=records)
     builder = StateGraph(
         State, context_schema=Context, input_schema=Conversation, output_schema=Conversation
     )
     builder.add_node(
         "agent",
-        AgentNode(models or ConfiguredModels(settings), toolbox, clock, settings).__call__,
+        AgentNode(
+            models or ConfiguredModels(settings), toolbox, calls, consent, clock, settings
+        ).__call__,
         metadata={"description": AGENT_TAKES},
         retry_policy=RetryPolicy(max_attempts=3, retry_on=ModelUnavailableError),
         timeout=TimeoutPolicy(
@@ -44,15 +55,21 @@ def build_graph(
         ),
     )
     builder.add_node(
+        NODE,
+        ApprovalNode(toolbox).__call__,
+        input_schema=ApprovalRequest,
+        metadata={"description": APPROVAL_TAKES},
+    )
+    builder.add_node(
         "tools",
-        CallNode(toolbox, clock, settings).__call__,
+        CallNode(calls, toolbox, gate, clock, settings).__call__,
         input_schema=ToolRequest,
         metadata={"description": TOOLS_TAKES},
         # The node answers for itself when a tool is late; this is for when it can't.
         timeout=2 * settings.tool_timeout,
     )
     builder.add_edge(START, "agent")
-    builder.add_conditional_edges("agent", route, ["tools", "__end__"])
+    builder.add_conditional_edges("agent", Router(consent).__call__, [NODE, "tools", "__end__"])
     builder.add_edge("tools", "agent")
     return builder
 

@@ -5,7 +5,7 @@ from functools import cache
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tzlocal import get_localzone_name
 
-from .settings import AgentSettings
+from .settings import AgentSettings, Approval
 from .zones import known_zone
 
 
@@ -31,7 +31,17 @@ class Context(BaseModel):
         ),
     )
 
-    @field_validator("model", "time_zone", mode="before")
+    approval: Approval | None = Field(
+        default=None,
+        title="Approval",
+        description=(
+            "Which tool calls wait for a person's approval: 'off' for none, 'deletes' for those "
+            "that destroy something, 'writes' for all that may change something. Empty: what the "
+            "server is configured with."
+        ),
+    )
+
+    @field_validator("model", "time_zone", "approval", mode="before")
     @classmethod
     def _blank_is_none(cls, value: object) -> object:
         return None if value == "" else value

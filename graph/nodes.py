@@ -1,24 +1,28 @@
-"""The two nodes: the agent asks the model, the tool node makes one call."""
+"""The nodes that speak: the agent asks the model, the tool node answers one call."""
 
-import asyncio
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from datetime import datetime
+from functools import partial
+from typing import Any, NotRequired
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
-from langchain_core.tools import BaseTool
 from langgraph.runtime import Runtime
-from langgraph.types import Send
 from typing_extensions import TypedDict
 
 from .answers import read_answer, with_new_call_ids
+from .approval import Consent, Gate, this_run
+from .calls import NOT_DECIDED, ToolCalls, rejected, unmade, unreadable
 from .clock import Clock, stopped_at
 from .context import Context, zone_of
+from .data import DECISION, NO_TOOL, shown_to_model
+from .decisions import Decision, decided_call
 from .errors import NoMessageError
+from .history import OpenCall, mended, update_to
 from .model import ModelSource, model_errors
+from .origin import CallOrigin
 from .prompts import system_prompt
 from .settings import AgentSettings
-from .state import State, ToolRequest, tool_request
-from .tool_nodes import ToolNodes
+from .state import State, ToolRequest
+from .toolbox import Toolbox
 
 #: Where the audit record of a tool call finds the time of the call.
 EXECUTED_AT = "executed_at"
@@ -36,119 +40,144 @@ OUT_OF_STEPS = (
 )
 
 
-class Toolbox(Protocol):
-    """Where the agent gets its tools from."""
-
-    async def tools(self) -> Sequence[BaseTool]:
-        """The tools, always in the same order."""
-        ...
-
-
 class Update(TypedDict):
     """What a node adds to the conversation."""
 
     messages: list[BaseMessage]
 
 
+class AgentUpdate(Update):
+    """What the agent's node adds."""
+
+    #: The ids of the calls that the person is going to be asked about.
+    asked: NotRequired[list[str]]
+
+
 class AgentNode:
     """Asks the model what to say or do next."""
 
     def __init__(
-        self, models: ModelSource, toolbox: Toolbox, clock: Clock, settings: AgentSettings
+        self,
+        models: ModelSource,
+        toolbox: Toolbox,
+        calls: ToolCalls,
+        consent: Consent,
+        clock: Clock,
+        settings: AgentSettings,
     ) -> None:
         self._models = models
         self._toolbox = toolbox
+        self._calls = calls
+        self._consent = consent
         self._clock = clock
         self._settings = settings
 
-    async def __call__(self, state: State, *, runtime: Runtime[Context]) -> Update:
-        """Add the model's next message."""
-        messages = state["messages"]
-        if not messages:
+    async def __call__(self, state: State, *, runtime: Runtime[Context]) -> AgentUpdate:
+        """Add the model's next message, and before it the answers that earlier calls lack."""
+        before = state["messages"]
+        if not before:
             raise NoMessageError
-        if _is_empty(messages[-1]):
-            return {"messages": [_notice(EMPTY_MESSAGE, messages[-1])]}
+        if _is_empty(before[-1]):
+            return {"messages": [_notice(EMPTY_MESSAGE, before[-1])]}
         # This step, the tools' and the one that answers them: a call needs three.
         if state["remaining_steps"] < 3:
-            return {"messages": [_notice(OUT_OF_STEPS, messages[-1])]}
+            return {"messages": [_notice(OUT_OF_STEPS, before[-1])]}
         context = runtime.context
         zone = zone_of(context, self._settings)
         model = await self._models.get(context.model if context else None)
         bound = model.bind_tools(await self._toolbox.tools())
-        prompt = [system_prompt(self._clock.now(), zone), *messages]
+        messages = await mended(before, partial(self._answer, state, zone)) or before
+        prompt = [system_prompt(self._clock.now(), zone), *shown_to_model(messages)]
         with model_errors(getattr(model, "model_name", model._llm_type)):
             answer = await read_answer(bound.astream(prompt))
-        return {"messages": [with_new_call_ids(answer, messages)]}
+        answer = with_new_call_ids(answer, messages)
+        update: AgentUpdate = {"messages": update_to(before, [*messages, answer])}
+        if asked := await self._consent.needed(answer.tool_calls, context):
+            update["asked"] = asked
+        return update
+
+    async def _answer(self, state: State, zone: str, open_call: OpenCall) -> ToolMessage:
+        """What became of a call that has no answer."""
+        call = open_call.call
+        decision = state.get("decisions", {}).get(str(call["id"]))
+        moment = self._clock.now(call["id"])
+        if open_call.problem:
+            answer = unreadable(call, open_call.problem)
+        elif decision is None and call["id"] in state.get("asked", []):
+            answer = unmade(call, NOT_DECIDED)
+        elif decision is not None and decision["type"] == "reject":
+            answer = rejected(call, decision)
+        else:
+            call = decided_call(call, decision)
+            origin = CallOrigin(message=open_call.message, turn=open_call.turn)
+            with stopped_at(moment):
+                answer = await self._calls.look_up(call, origin)
+        return _result(answer, call, moment, zone, decision)
 
 
 class CallNode:
-    """Makes one tool call and answers with its result, whatever becomes of it."""
+    """Answers one tool call: makes it, or says why it is not made."""
 
-    def __init__(self, toolbox: Toolbox, clock: Clock, settings: AgentSettings) -> None:
+    def __init__(
+        self, calls: ToolCalls, toolbox: Toolbox, gate: Gate, clock: Clock, settings: AgentSettings
+    ) -> None:
+        self._calls = calls
         self._toolbox = toolbox
+        self._gate = gate
         self._clock = clock
         self._settings = settings
-        self._timeout = settings.tool_timeout
-        self._tool_nodes = ToolNodes(_tell_model)
 
     async def __call__(self, state: ToolRequest, *, runtime: Runtime[Context]) -> Update:
         """Add the tool's answer, or what the model has to know about why there is none."""
-        call = state["tool_call"]
+        call, decision = state["tool_call"], state.get("decision")
         moment = self._clock.now(call["id"])
+        origin = CallOrigin(message=state.get("message"), turn=state.get("turn"))
         if problem := state["problem"]:
-            answer = ToolMessage(
-                f"{problem}. Nothing was done. Make the call again with complete arguments.",
-                tool_call_id=call["id"],
-                status="error",
-            )
+            answer = unreadable(call, problem)
+        elif decision is not None and decision["type"] == "reject":
+            answer = rejected(call, decision)
         else:
             with stopped_at(moment):
-                answer = await self._run(call)
-        return {
-            "messages": [
-                answer.model_copy(
-                    update={
-                        "name": call["name"],
-                        # The same call has the same answer: one made again takes its place.
-                        "id": f"result-{call['id']}",
-                        "additional_kwargs": {
-                            EXECUTED_AT: moment.isoformat(),
-                            TIME_ZONE: zone_of(runtime.context, self._settings),
-                        },
-                    }
-                )
-            ]
+                if await self._may_be_made(state, runtime.context):
+                    answer = await self._calls.make(call, origin)
+                else:
+                    answer = await self._calls.look_up(call, origin)
+        zone = zone_of(runtime.context, self._settings)
+        return {"messages": [_result(answer, call, moment, zone, decision)]}
+
+    async def _may_be_made(self, request: ToolRequest, context: Context | None) -> bool:
+        """Whether the call was approved in this run, or needs no approval.
+
+        A run that goes back to before this step, or goes on from there, finds the requests that
+        were written then. An approval among them has been used, and a run that was asked for with
+        approval on does not make calls that were sent here with approval off.
+        """
+        if "decision" in request:
+            return request.get("decided_in") == this_run()
+        call = request["tool_call"]
+        for tool in await self._toolbox.tools():
+            if tool.name == call["name"]:
+                return not self._gate.asks(call, tool, context)
+        return True
+
+
+def _result(
+    answer: ToolMessage, call: ToolCall, moment: datetime, zone: str, decision: Decision | None
+) -> ToolMessage:
+    """The answer as it stands in the conversation."""
+    more: dict[str, Any] = {EXECUTED_AT: moment.isoformat(), TIME_ZONE: zone}
+    if answer.additional_kwargs.get(NO_TOOL):
+        more[NO_TOOL] = True
+    if decision is not None:
+        more[DECISION] = decision
+    return answer.model_copy(
+        update={
+            "name": call["name"],
+            # The same call has the same answer: one made again takes its place.
+            "id": f"result-{call['id']}",
+            "additional_kwargs": more,
         }
-
-    async def _run(self, call: ToolCall) -> ToolMessage:
-        node = self._tool_nodes.of(await self._toolbox.tools())
-        try:
-            async with asyncio.timeout(self._timeout):
-                result = await node.ainvoke([call])
-        except TimeoutError:
-            return ToolMessage(
-                f"The tool {call['name']!r} did not answer within {self._timeout:g} seconds. "
-                "It is not known whether the change was made: list the tasks before you go on.",
-                tool_call_id=call["id"],
-                status="error",
-            )
-        answer = result["messages"][0]
-        if not isinstance(answer, ToolMessage):
-            raise TypeError(f"the tool {call['name']!r} answered with a {type(answer).__name__}")
-        return answer
-
-
-def route(state: State) -> list[Send] | Literal["__end__"]:
-    """Each call goes to a tool node of its own, so that one is never run again for another."""
-    last = state["messages"][-1]
-    if not isinstance(last, AIMessage):
-        return "__end__"
-    requests = [tool_request(call) for call in last.tool_calls]
-    requests += [
-        tool_request({**call, "args": {}}, problem=call["error"] or "The call was not readable")
-        for call in last.invalid_tool_calls
-    ]
-    return [Send("tools", request) for request in requests] or "__end__"
+    )
 
 
 def _notice(words: str, answered: BaseMessage) -> AIMessage:
@@ -161,11 +190,4 @@ def _is_empty(message: BaseMessage) -> bool:
         and not str(message.text).strip()
         # An image without words is not empty.
         and not (isinstance(message.content, list) and message.content)
-    )
-
-
-def _tell_model(error: Exception) -> str:
-    return (
-        f"The tool failed: {type(error).__name__}: {error}. It is not known whether the change "
-        "was made: list the tasks before you go on."
     )

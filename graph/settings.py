@@ -1,11 +1,15 @@
 """What the environment says about the model and the limits of a run."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .zones import known_zone
+
+#: Which calls of tools wait for a person's approval: none, those that destroy something, or all
+#: that may change something.
+Approval = Literal["off", "deletes", "writes"]
 
 #: The model for whoever has a key and names no model.
 DEFAULT_MODEL = "gpt-4.1-mini"
@@ -33,6 +37,16 @@ class AgentSettings(BaseSettings):
     model_timeout: float = Field(default=120, gt=0, validation_alias="TASK_AGENT_MODEL_TIMEOUT")
     #: Seconds that one tool call may take.
     tool_timeout: float = Field(default=30, gt=0, validation_alias="TASK_AGENT_TOOL_TIMEOUT")
+
+    #: Which tool calls wait for a person's approval, in runs that don't say.
+    approval: Approval = Field(default="deletes", validation_alias="TASK_AGENT_APPROVAL")
+    #: Names of further tools whose calls wait unless approval is off, separated by commas.
+    approval_tools: str = Field(default="", validation_alias="TASK_AGENT_APPROVAL_TOOLS")
+
+    @property
+    def tools_to_approve(self) -> frozenset[str]:
+        """The names in `approval_tools`."""
+        return frozenset(filter(None, map(str.strip, self.approval_tools.split(","))))
 
     @property
     def has_provider(self) -> bool:

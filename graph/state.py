@@ -1,12 +1,14 @@
 """What a thread of the task agent holds between steps."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from langchain_core.messages import AnyMessage, ToolCall
 from langgraph.graph.message import add_messages
 from langgraph.managed import RemainingSteps
 from pydantic import Field
 from typing_extensions import TypedDict
+
+from .decisions import Decision
 
 
 class Conversation(TypedDict):
@@ -21,8 +23,13 @@ class Conversation(TypedDict):
 
 
 class State(Conversation):
-    """The conversation, and how many steps the run has left."""
+    """The conversation, what was decided last, and how many steps the run has left."""
 
+    #: The ids of the calls that the person was asked about last.
+    asked: NotRequired[list[str]]
+    #: What the person decided about calls of the last step that they were asked about, by the
+    #: calls' ids. It stays until they are asked again.
+    decisions: NotRequired[dict[str, Decision]]
     remaining_steps: RemainingSteps
 
 
@@ -32,13 +39,36 @@ class ToolRequest(TypedDict):
     tool_call: ToolCall
     #: Why the call can't be made, when its arguments were not readable; what to tell the model.
     problem: str | None
+    #: The ids of the model's message that holds the call, and of the person's that began the turn.
+    message: NotRequired[str | None]
+    turn: NotRequired[str | None]
+    #: What the person decided, if they were asked; an edited call is in `tool_call`.
+    decision: NotRequired[Decision]
+    #: The run in which they decided; none where runs have no names.
+    decided_in: NotRequired[str | None]
 
 
-def tool_request(call: Any, problem: str | None = None) -> ToolRequest:
+class ApprovalRequest(TypedDict):
+    """The calls of one step, of which some wait for the person's decision."""
+
+    #: All of them, in the order in which the model made them.
+    calls: list[ToolRequest]
+    #: The ids of those that are asked about. They were chosen when the model made them: who
+    #: answers in a run of another mode must not get past what was asked.
+    asked: list[str]
+    #: What was wrong with the last answer.
+    problem: str | None
+
+
+def tool_request(
+    call: Any, problem: str | None = None, *, message: str | None = None, turn: str | None = None
+) -> ToolRequest:
     """A request for the tool node from what the model's message holds."""
     return ToolRequest(
         tool_call=ToolCall(
             type="tool_call", name=call["name"] or "", args=call["args"], id=call["id"]
         ),
         problem=problem,
+        message=message,
+        turn=turn,
     )

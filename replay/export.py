@@ -7,6 +7,8 @@ from itertools import groupby
 from langchain_core.messages import AIMessage, ToolMessage
 
 from graph.agent import build_graph
+from graph.data import DECISION, NO_TOOL
+from graph.decisions import decided_call
 from graph.nodes import EXECUTED_AT, TIME_ZONE
 from storage.checkpointer import TranscriptSaver
 from storage.database import Database
@@ -75,6 +77,8 @@ async def _read_steps(database: Database, tools: TaskTools, thread_id: str) -> l
                 next=state.next,
                 messages=state.values.get("messages", []),
                 time_zone=zone if isinstance(zone, str) and zone else None,
+                asked=state.values.get("asked", ()),
+                decisions=state.values.get("decisions", {}),
             )
         )
     return sorted(steps, key=lambda step: step.id)
@@ -84,18 +88,20 @@ def _calls_of(episode: Episode, thread_id: str, names: set[str]) -> list[Call]:
     """The tool calls of a run that came to their tools, in the order of their results."""
     asked = {
         call["id"]: (call, message.id or "")
-        for message in [*episode.before, *(episode.input or []), *episode.added]
+        for message in [*episode.before, *(episode.input or []), *episode.new]
         if isinstance(message, AIMessage)
         for call in message.tool_calls
-        if call["name"] in names
     }
     calls = []
-    for message in episode.added:
+    for message in episode.new:
         if not isinstance(message, ToolMessage) or message.tool_call_id not in asked:
             continue
-        if (at := executed_at(message)) is None:
+        if (at := executed_at(message)) is None or message.additional_kwargs.get(NO_TOOL):
             continue
         call, step = asked[message.tool_call_id]
+        call = decided_call(call, message.additional_kwargs.get(DECISION))
+        if call["name"] not in names:
+            continue
         artifact = message.artifact
         calls.append(
             Call(
@@ -133,13 +139,16 @@ def _turn(
         elsewhere=[change for call in calls for change in changes[call]],
         order=_order(calls),
         messages=write_messages(episode.added),
+        asked=episode.asked,
+        answers=[None if answer is None else list(answer.values()) for answer in episode.answers],
+        begins_with_answer=episode.begins_with_answer,
         step_limit=episode.step_limit,
         unfinished=episode.unfinished,
     )
 
 
 def _zone(episode: Episode) -> str | None:
-    for message in episode.added:
+    for message in episode.new:
         if isinstance(message, ToolMessage):
             zone = message.additional_kwargs.get(TIME_ZONE)
             if isinstance(zone, str):

@@ -12,7 +12,7 @@ With the durability `exit` a run leaves its last checkpoint only, of the source 
 it is then what its new messages begin with.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, RemoveMessage, ToolMessage
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages
 
+from graph.approval import NODE as APPROVAL
+from graph.decisions import Decision
 from graph.nodes import NOTICE, OUT_OF_STEPS
 
 #: LangGraph's name of the node that merges a run's input.
@@ -44,6 +46,9 @@ class Step:
     messages: Sequence[BaseMessage]
     #: The zone that the run's context named, where the checkpoint's metadata tells it.
     time_zone: str | None = None
+    #: The calls that a person was asked about last, by their ids, and what was decided last.
+    asked: Sequence[str] = ()
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -63,7 +68,28 @@ class Episode:
     #: What a run added, in order.
     added: list[BaseMessage] = field(default_factory=list)
     step_limit: int | None = None
+    #: What a person answered when they were asked about calls: the decisions by the calls' ids, or
+    #: none where the answer could not be used.
+    answers: list[Mapping[str, Decision] | None] = field(default_factory=list)
+    #: Whether the first of the answers is what it began with.
+    begins_with_answer: bool = False
     steps: list[Step] = field(default_factory=list)
+
+    @property
+    def new(self) -> list[BaseMessage]:
+        """What a run added, without messages that it only put in another place."""
+        return new_among(self.added, [*self.before, *(self.input or [])])
+
+    @property
+    def asked(self) -> list[str]:
+        """The ids of the calls that a person was asked about."""
+        asked = [
+            call_id
+            for step in self.steps
+            for call_id in (*step.asked, *step.decisions)
+            if any(_makes(message, call_id) for message in self.new)
+        ]
+        return list(dict.fromkeys(asked))
 
     @property
     def last(self) -> Step:
@@ -95,6 +121,17 @@ def edit_between(before: Sequence[BaseMessage], after: Sequence[BaseMessage]) ->
     if _merged(before, edit) != list(after):
         edit = [RemoveMessage(id=REMOVE_ALL_MESSAGES), *after]
     return edit
+
+
+def new_among(messages: Sequence[BaseMessage], before: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """The messages of an edit that it does not merely put in another place."""
+    if not any(_removes_all(message) for message in messages):
+        return list(messages)
+    return [
+        message
+        for message in messages
+        if not _removes_all(message) and not any(_same(old, message) for old in before)
+    ]
 
 
 class _Reading:
@@ -174,7 +211,8 @@ class _Reading:
     def _go_on(self, step: Step, parent: Step | None) -> Episode:
         before = parent.messages if parent else []
         edit = edit_between(before, step.messages)
-        sent = _leading_input(edit)
+        moved = any(_removes_all(message) for message in edit)
+        sent = _leading_input(new_among(edit, before), past_results=moved)
         owner = self.owners.get(parent.id) if parent else None
         if (
             owner is not None
@@ -190,7 +228,13 @@ class _Reading:
         else:
             episode = self._begin("run", step, parent)
             episode.input = sent or None
-            added = edit[len(sent) :]
+            added = edit if moved else edit[len(sent) :]
+            episode.begins_with_answer = parent is not None and parent.next == (APPROVAL,)
+        if parent is not None and parent.next == (APPROVAL,):
+            asked_again = step.next == (APPROVAL,) and not edit
+            episode.answers.append(None if asked_again else step.decisions)
+            # The run that the answer began has a limit of its own.
+            episode.first = step.number
         episode.added += added
         if any(_is_out_of_steps(message) for message in added):
             episode.step_limit = step.number - episode.first
@@ -228,13 +272,20 @@ def _writer_of(step: Step, edit: Sequence[BaseMessage]) -> str:
     return CLEAR if asks and not step.next and not edit else "agent"
 
 
-def _leading_input(edit: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """What nobody but a client could have added."""
+def _leading_input(edit: Sequence[BaseMessage], *, past_results: bool) -> list[BaseMessage]:
+    """What nobody but a client could have added.
+
+    `past_results` looks further than the first result of a tool: a run answers calls of before that
+    have no answer, and those answers stand before what was sent.
+    """
     sent: list[BaseMessage] = []
     for message in edit:
-        if isinstance(message, (AIMessage, ToolMessage)):
+        if isinstance(message, AIMessage) or (
+            isinstance(message, ToolMessage) and not past_results
+        ):
             break
-        sent.append(message)
+        if not isinstance(message, ToolMessage):
+            sent.append(message)
     return sent
 
 
@@ -245,6 +296,16 @@ def _is_out_of_steps(message: BaseMessage) -> bool:
 def is_notice(message: BaseMessage) -> bool:
     """Whether the agent said it of itself, without asking a model."""
     return isinstance(message, AIMessage) and (message.id or "").startswith(NOTICE)
+
+
+def _removes_all(message: BaseMessage) -> bool:
+    return isinstance(message, RemoveMessage) and message.id == REMOVE_ALL_MESSAGES
+
+
+def _makes(message: BaseMessage, call_id: str) -> bool:
+    return isinstance(message, AIMessage) and any(
+        call["id"] == call_id for call in message.tool_calls
+    )
 
 
 def _same(old: BaseMessage | None, new: BaseMessage) -> bool:

@@ -1,6 +1,6 @@
 """A recording, run again: the real graph and the real tools, with a scripted model and clock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -8,10 +8,12 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.message import add_messages
+from langgraph.types import Command
 
 from graph.agent import build_graph
 from graph.clock import call_time
 from graph.context import Context
+from graph.data import NO_TOOL, shown_to_model
 from graph.settings import AgentSettings
 from storage.checkpointer import TranscriptSaver
 from storage.database import Database
@@ -19,11 +21,11 @@ from tools.client import TaskTools
 
 from .errors import InvalidRecordingError, ReplayError, ThreadNotFoundError
 from .export import executed_at
-from .history import CLEAR, COPY, edit_between, is_notice
+from .history import CLEAR, COPY, edit_between, is_notice, new_among
 from .messages import read_messages
 from .recording import Place, RecordedRow, Recording, Turn
 from .rows import read_checkpoints, read_conversation, read_rows
-from .scripted import Line, ScriptedClock, ScriptedModel, ScriptedModels
+from .scripted import Line, ScriptedClock, ScriptedGate, ScriptedModel, ScriptedModels
 from .toolbox import ReplayTools
 
 #: Steps that a run may take which didn't come to its limit when it was recorded.
@@ -80,6 +82,7 @@ class _Player:
             models=self._models,
             clock=self._clock,
             settings=AgentSettings(),
+            gate=ScriptedGate(call_id for turn in recording.turns for call_id in turn.asked),
         ).compile(checkpointer=TranscriptSaver(database.pool))
 
     async def play(self) -> Replayed:
@@ -119,12 +122,7 @@ class _Player:
         await self._prepare(turn, transcript)
         error: Exception | None = None
         try:
-            await self._graph.ainvoke(
-                None if sent is None else {"messages": sent},
-                {**config, "recursion_limit": turn.step_limit or STEP_LIMIT},
-                context=Context(time_zone=turn.time_zone),
-                durability="sync",
-            )
+            await self._run(turn, config, sent)
         except Exception as caught:  # Whatever it is, the caller is told where it happened.
             error = caught
         state = await self._graph.aget_state(self._thread)
@@ -134,6 +132,24 @@ class _Player:
             # A run that broke off breaks off again, where the script ends.
             error=None if turn.unfinished else error,
         )
+
+    async def _run(
+        self, turn: Turn, config: RunnableConfig, sent: list[BaseMessage] | None
+    ) -> None:
+        """The turn's run, and those that its answers begin."""
+        inputs: list[Any] = [None if sent is None else {"messages": sent}]
+        inputs += [Command(resume={"decisions": answer}) for answer in turn.answers]
+        if turn.begins_with_answer:
+            del inputs[0]
+        for number, given in enumerate(inputs, start=1):
+            limit = turn.step_limit if number == len(inputs) else None
+            await self._graph.ainvoke(
+                given,
+                {**config, "recursion_limit": limit or STEP_LIMIT},
+                context=Context(time_zone=turn.time_zone),
+                durability="sync",
+            )
+            config = self._thread
 
     def _config(self, place: Place | None) -> RunnableConfig:
         if place is None:
@@ -155,23 +171,33 @@ class _Player:
     async def _prepare(self, turn: Turn, transcript: Sequence[BaseMessage]) -> None:
         recorded = read_messages(turn.messages)
         self._models.model = ScriptedModel(_script(transcript, recorded))
-        calls = {
-            message.tool_call_id: at
-            for message in recorded
-            if isinstance(message, ToolMessage) and (at := executed_at(message)) is not None
-        }
+        answers = [
+            message
+            for message in new_among(recorded, transcript)
+            if isinstance(message, ToolMessage)
+        ]
         self._clock.time = turn.at
-        self._clock.calls = calls
-        await self._tools.begin([*transcript, *recorded], calls, turn.order, turn.elsewhere)
+        self._clock.calls = {
+            message.tool_call_id: at
+            for message in answers
+            if (at := executed_at(message)) is not None
+        }
+        made = {
+            message.tool_call_id: message.name or ""
+            for message in answers
+            if executed_at(message) is not None and not message.additional_kwargs.get(NO_TOOL)
+        }
+        await self._tools.begin([*transcript, *recorded], made, turn.order, turn.elsewhere)
 
 
-def _script(transcript: Sequence[BaseMessage], recorded: Iterable[BaseMessage]) -> list[Line]:
+def _script(transcript: Sequence[BaseMessage], recorded: Sequence[BaseMessage]) -> list[Line]:
     """The model's answers, each with the conversation that it answers."""
     lines = []
     so_far = list(transcript)
+    new = {id(message) for message in new_among(recorded, transcript)}
     for message in recorded:
-        if isinstance(message, AIMessage) and not is_notice(message):
-            lines.append(Line(message, after=list(so_far)))
+        if isinstance(message, AIMessage) and not is_notice(message) and id(message) in new:
+            lines.append(Line(message, after=shown_to_model(so_far)))
         so_far = _merged(so_far, [message])
     return lines
 

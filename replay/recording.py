@@ -22,6 +22,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from graph.decisions import Decision
+
 from .errors import InvalidRecordingError
 from .messages import Form
 
@@ -79,6 +81,13 @@ class Turn(_Part):
     order: list[str] = Field(default_factory=list)
     #: What the run added: the model's answers, and the results of the tools with their times.
     messages: list[Form] = Field(default_factory=list)
+    #: The ids of the calls that a person was asked to approve.
+    asked: list[str] = Field(default_factory=list)
+    #: What they answered, in order: a decision for each call of a step that was asked about, in
+    #: LangChain's form; none for an answer that could not be used.
+    answers: list[list[Decision] | None] = Field(default_factory=list)
+    #: Whether the turn begins with the first of the answers, to a question of an earlier turn.
+    begins_with_answer: bool = False
     #: LangGraph's recursion limit, where the run came to it.
     step_limit: int | None = None
     #: Whether the run broke off, and was never gone on with.

@@ -18,13 +18,15 @@ from langchain_core.callbacks import (
     CallbackManagerForLLMRun,
 )
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall, ToolMessage
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
+
+from graph.context import Context
 
 from .errors import CallNotRecordedError, PromptDiffersError, ScriptExhaustedError
 
@@ -186,6 +188,21 @@ class ScriptedClock:
                 f"the tool call {call_id!r} is not in the script, so there is no time for it"
             )
         return self.calls[call_id]
+
+
+class ScriptedGate:
+    """Asks about the calls of a script, and about no others.
+
+    Args:
+        asked: their ids.
+    """
+
+    def __init__(self, asked: Iterable[str]) -> None:
+        self._asked = frozenset(asked)
+
+    def asks(self, call: ToolCall, tool: BaseTool, context: Context | None) -> bool:
+        """Whether the call is one of them, whatever its tool and the run's context say."""
+        return call["id"] in self._asked
 
 
 def pieces_of(message: AIMessage) -> Iterator[AIMessageChunk]:

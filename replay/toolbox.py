@@ -1,7 +1,7 @@
 """The real tools, with the world around them as it was: what had changed, and who came first."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 from uuid import UUID, uuid4
@@ -33,7 +33,7 @@ class ReplayTools:
     async def begin(
         self,
         messages: Iterable[BaseMessage],
-        made: Iterable[str],
+        made: Mapping[str, str],
         order: Sequence[str],
         changes: Iterable[Change],
     ) -> None:
@@ -41,23 +41,19 @@ class ReplayTools:
 
         Args:
             messages: the turn's messages and those before it; they say which calls are of one step.
-            made: the ids of the calls that the turn makes.
+            made: the calls that the turn makes, by their ids, with the names of their tools.
             order: the ids of calls of one step in the order in which they are to take effect; the
                 others do so in the order in which they were written.
             changes: what is changed before which call.
         """
         known = {tool.name for tool in await self._tools.tools()}
-        self._done = {call_id: asyncio.Event() for call_id in made}
+        # Nobody may wait for a call that comes to no tool.
+        self._done = {call_id: asyncio.Event() for call_id, tool in made.items() if tool in known}
         self._earlier = {}
         place = {call_id: position for position, call_id in enumerate(order)}
         for message in messages:
             if isinstance(message, AIMessage):
-                # Nobody may wait for a call that comes to no tool.
-                step = [
-                    str(call["id"])
-                    for call in message.tool_calls
-                    if call["id"] in self._done and call["name"] in known
-                ]
+                step = [str(call["id"]) for call in message.tool_calls if call["id"] in self._done]
                 step.sort(key=lambda call_id: place.get(call_id, -1))
                 self._earlier |= dict(zip(step[1:], step, strict=False))
         self._changes = {}

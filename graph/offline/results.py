@@ -8,6 +8,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+from ..data import as_returned
+
 # FastMCP puts this in front of its messages.
 _FRAMEWORK = re.compile(r"^Error executing tool \w+: ")
 _SEVERAL = re.compile(r'".+?" may mean \d+ tasks: ', re.DOTALL)
@@ -114,4 +116,5 @@ def number_spoken_of(rounds: Sequence[Sequence[Outcome]]) -> str | None:
 def _outcome(tool: str, arguments: dict[str, Any], answer: ToolMessage | None) -> Outcome:
     if answer is None:
         return Outcome(tool, arguments, None, failed=True)
-    return Outcome(tool, arguments, message_text(answer), failed=answer.status == "error")
+    text = as_returned(message_text(answer))
+    return Outcome(tool, arguments, text, failed=answer.status == "error")

@@ -7,6 +7,7 @@ from langchain_core.messages import AIMessage, ToolMessage
 from pydantic import SecretStr
 
 from graph.answers import read_answer
+from graph.data import as_returned
 from graph.errors import ModelNotConfiguredError, ModelRefusedError, ModelUnavailableError
 from graph.model import OFFLINE, ConfiguredModels, model_errors
 from graph.offline import OfflineModel
@@ -203,4 +204,5 @@ async def test_the_conversation_that_the_provider_sees_is_the_stored_one(
     assert [message["role"] for message in sent] == [
         "system", "user", "assistant", "tool", "assistant", "user",
     ]  # fmt: skip
-    assert sent[3]["content"] == answer.text
+    assert sent[3]["content"] != answer.text
+    assert as_returned(sent[3]["content"]) == answer.text

@@ -12,8 +12,8 @@ from langchain_core.runnables import RunnableConfig
 from graph.agent import build_graph
 from graph.clock import call_time
 from graph.context import Context
-from graph.nodes import Toolbox
-from graph.settings import AgentSettings
+from graph.settings import AgentSettings, Approval
+from graph.toolbox import Toolbox
 from replay.recording import Recording
 from replay.scripted import ScriptedModel, ScriptedModels
 from storage.checkpointer import TranscriptSaver
@@ -45,7 +45,11 @@ class Talk:
     def __init__(self, database: Database, tools: Toolbox, clock: TickingClock) -> None:
         self.models = ScriptedModels(ScriptedModel())
         self.graph: Any = build_graph(
-            toolbox=tools, models=self.models, clock=clock, settings=AgentSettings()
+            toolbox=tools,
+            models=self.models,
+            clock=clock,
+            # Only conversations that are about approval ask for it; see `say`.
+            settings=AgentSettings(approval="off"),
         ).compile(checkpointer=TranscriptSaver(database.pool))
 
     async def say(
@@ -55,6 +59,7 @@ class Talk:
         thread: str = "thread",
         at: str | None = None,
         zone: str | None = ZONE,
+        approval: Approval | None = None,
         config: dict[str, Any] | None = None,
         model: BaseChatModel | None = None,
         **more: Any,
@@ -67,6 +72,7 @@ class Talk:
             thread: the id of the thread.
             at: the id of a checkpoint to start from; the latest when None.
             zone: the zone in the run's context.
+            approval: which calls need approval, in the run's context.
             config: more of the run's config.
             model: answers in place of a script.
             more: arguments of `ainvoke`.
@@ -77,7 +83,7 @@ class Talk:
         result = await self.graph.ainvoke(
             None if sent is None else {"messages": sent},
             {**on(thread, at), **(config or {})},
-            context=Context(time_zone=zone),
+            context=Context(time_zone=zone, approval=approval),
             **more,
         )
         assert not isinstance(scripted, ScriptedModel) or scripted.left == 0

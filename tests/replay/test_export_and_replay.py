@@ -75,7 +75,7 @@ async def test_calls_made_at_once_take_effect_in_the_order_in_which_they_did(
     talk = Talk(database, reversing, TickingClock())
     request = adds("Milk", "Bread", "Eggs")
     ids = [str(call["id"]) for call in request.tool_calls]
-    await reversing.begin([request], ids, ids[::-1], [])
+    await reversing.begin([request], dict.fromkeys(ids, "add_task"), ids[::-1], [])
     messages = await talk.say("Add", request, says("Done"))
     await tools.aclose()
     assert '"number": 3' in str(messages[2].text)

@@ -1,0 +1,204 @@
+"""A person's approval, between the model's tool calls and the tools.
+
+Where calls of a step need one, all calls of that step wait, those that don't need it too, as with
+LangChain's middleware: they are carried out in the order in which the model made them, and the
+person decides before anything has been done. They are asked about together, in one interrupt.
+
+An answer counts once, for the question that it answers:
+
+- It is taken from a run that began after the question was asked. A click made twice is two runs,
+  and by the time the second comes up, another question may wait.
+- A question that was answered is asked anew when somebody goes back to its checkpoint.
+- What was approved may be carried out by the run in which it was approved, and by no other: going
+  back to a checkpoint between approval and tools carries nothing out again (see `CallNode`).
+- An answer that can't be used is a step of its own, and leads to the same question with the reason.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+from langchain_core.messages import AIMessage, ToolCall
+from langchain_core.tools import BaseTool
+from langgraph.config import get_config
+from langgraph.errors import GraphInterrupt
+from langgraph.runtime import Runtime, get_runtime
+from langgraph.types import Command, Send, interrupt
+
+from .context import Context
+from .decisions import (
+    Decision,
+    Question,
+    UnusableAnswerError,
+    decided_call,
+    question_about,
+    read_decisions,
+)
+from .origin import turn_of
+from .settings import AgentSettings
+from .state import ApprovalRequest, State, ToolRequest, tool_request
+from .toolbox import Toolbox
+
+NODE = "approval"
+
+ANSWERED_BEFORE = "This was decided before, and the conversation has gone back to before that."
+ASKED_LATER = "The last answer was sent before this was asked, so it was meant for something else."
+
+#: 100-nanosecond intervals between the epoch of UUIDs with a time in them and that of Unix.
+_UUID_EPOCH = 0x01B21DD213814000
+
+
+class Gate(Protocol):
+    """Says which calls need a person's approval."""
+
+    def asks(self, call: ToolCall, tool: BaseTool, context: Context | None) -> bool:
+        """Whether a call of this tool waits for a decision, in a run of this context."""
+        ...
+
+
+class ConfiguredGate:
+    """What the run's context says, else the settings; with what the tools say of themselves."""
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self._default = settings.approval
+        self._listed = settings.tools_to_approve
+
+    def asks(self, call: ToolCall, tool: BaseTool, context: Context | None) -> bool:
+        mode = (context.approval if context else None) or self._default
+        if mode == "off":
+            return False
+        hints = tool.metadata or {}
+        destroys, reads = hints.get("destructiveHint"), hints.get("readOnlyHint")
+        # A tool that says nothing of itself may change anything.
+        changes = mode == "writes" and reads is not True
+        return tool.name in self._listed or destroys is True or changes
+
+
+class Consent:
+    """Which of the model's calls a person is asked about."""
+
+    def __init__(self, toolbox: Toolbox, gate: Gate) -> None:
+        self._toolbox = toolbox
+        self._gate = gate
+
+    async def needed(self, calls: Sequence[ToolCall], context: Context | None) -> list[str]:
+        """The ids of the calls that have to be approved. Who calls no tool there is, needs none."""
+        if not calls:
+            return []
+        tools = {tool.name: tool for tool in await self._toolbox.tools()}
+        return [
+            str(call["id"])
+            for call in calls
+            if (tool := tools.get(call["name"])) and self._gate.asks(call, tool, context)
+        ]
+
+
+class Router:
+    """Where the calls of the model's message go: to a person first, or each to its tool."""
+
+    def __init__(self, consent: Consent) -> None:
+        self._consent = consent
+
+    async def __call__(self, state: State) -> list[Send] | Literal["__end__"]:
+        """Each call goes to a tool node of its own, so that one is never run again for another."""
+        messages = state["messages"]
+        last = messages[-1]
+        if not isinstance(last, AIMessage):
+            return "__end__"
+        turn = turn_of(messages)
+        requests = [tool_request(call, message=last.id, turn=turn) for call in last.tool_calls]
+        requests += [
+            tool_request(
+                {**call, "args": {}},
+                problem=call["error"] or "The call was not readable",
+                message=last.id,
+                turn=turn,
+            )
+            for call in last.invalid_tool_calls
+        ]
+        # There is no runtime where the state is edited: then the settings decide.
+        runtime: Runtime[Context] | None = get_runtime(Context)
+        asked = await self._consent.needed(last.tool_calls, runtime.context if runtime else None)
+        if asked:
+            return [Send(NODE, ApprovalRequest(calls=requests, asked=asked, problem=None))]
+        return [Send("tools", request) for request in requests] or "__end__"
+
+
+class ApprovalNode:
+    """Asks the person, and sends the calls on with what was decided."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self._toolbox = toolbox
+
+    async def __call__(
+        self, state: ApprovalRequest, *, runtime: Runtime[Context]
+    ) -> Command[Literal["approval", "tools"]]:
+        """Interrupt the run until there is an answer; then carry it out."""
+        asked = [
+            request["tool_call"]
+            for request in state["calls"]
+            if request["tool_call"]["id"] in state["asked"] and not request["problem"]
+        ]
+        answers = _answers(question_about(asked, state["problem"]))
+        run_id = this_run()
+        try:
+            if len(answers) > 1:
+                raise UnusableAnswerError(ANSWERED_BEFORE)
+            if (info := runtime.execution_info) and _began_before(run_id, info.checkpoint_id):
+                raise UnusableAnswerError(ASKED_LATER)
+            tools = {tool.name: tool for tool in await self._toolbox.tools()}
+            decisions = read_decisions(answers[0], asked, tools)
+        except UnusableAnswerError as error:
+            again = ApprovalRequest(calls=state["calls"], asked=state["asked"], problem=str(error))
+            return Command(goto=[Send(NODE, again)])
+        decided = {
+            str(call["id"]): decision for call, decision in zip(asked, decisions, strict=True)
+        }
+        return Command(
+            update={"decisions": decided},
+            goto=[
+                Send(
+                    "tools", _decided(request, decided.get(str(request["tool_call"]["id"])), run_id)
+                )
+                for request in state["calls"]
+            ],
+        )
+
+
+def this_run() -> str | None:
+    """The id that the server gave to the run, the same when it has to try again."""
+    run_id = get_config().get("configurable", {}).get("run_id")
+    return None if run_id is None else str(run_id)
+
+
+def _answers(question: Question) -> list[Any]:
+    """Every answer that this very question has had; waits for one if there is none."""
+    answers = [interrupt(question)]
+    with suppress(GraphInterrupt):
+        while True:
+            answers.append(interrupt(question))
+    return answers
+
+
+def _decided(request: ToolRequest, decision: Decision | None, run_id: str | None) -> ToolRequest:
+    if decision is None:
+        return request
+    call = decided_call(request["tool_call"], decision)
+    return {**request, "tool_call": call, "decision": decision, "decided_in": run_id}
+
+
+def _began_before(run_id: str | None, checkpoint_id: str) -> bool:
+    """Whether a run was asked for before there was a checkpoint, as far as their ids tell.
+
+    The server names runs by the time at which it accepts them, and LangGraph checkpoints by that at
+    which they were made.
+    """
+    try:
+        run, checkpoint = UUID(run_id or ""), UUID(checkpoint_id)
+    except ValueError:
+        return False
+    if run.version != 7 or checkpoint.version != 6:
+        return False
+    made = (checkpoint.int >> 80) << 12 | (checkpoint.int >> 64) & 0xFFF
+    return run.int >> 80 < (made - _UUID_EPOCH) // 10_000

@@ -1,0 +1,106 @@
+"""Calls without an answer, which a crash, a cancel or new words in between leave in a conversation.
+
+A model's provider refuses such a conversation altogether. So before the model is asked, each of
+them gets the answer that is true: what the tool recorded, that it was not carried out, or that
+nobody knows. It stands right after the message that made the call. Where something was said in
+between, that means another list, and so another branch of the transcript; the old one stays.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    RemoveMessage,
+    ToolCall,
+    ToolMessage,
+)
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call that nothing in the conversation answers."""
+
+    call: ToolCall
+    #: Why its arguments could not be read, if they couldn't.
+    problem: str | None
+    #: The ids of the messages of the model and of the person that it stems from.
+    message: str | None
+    turn: str | None
+
+
+class Answers(Protocol):
+    """Answers open calls, truly."""
+
+    async def __call__(self, open_call: OpenCall) -> ToolMessage: ...
+
+
+async def mended(messages: Sequence[BaseMessage], answer: Answers) -> list[BaseMessage] | None:
+    """The messages with every call answered where it was made; none if they are so already."""
+    if not any(True for _ in _gaps(messages)):
+        return None
+    late = {
+        message.tool_call_id: message
+        for message in reversed(messages)
+        if isinstance(message, ToolMessage)
+    }
+    put_in: dict[int, list[BaseMessage]] = {}
+    moved: set[int] = set()
+    for end, open_call in _gaps(messages):
+        found = late.get(str(open_call.call["id"]))
+        if found is None:
+            found = await answer(open_call)
+        else:
+            moved.add(id(found))
+        put_in.setdefault(end, []).append(found)
+    whole: list[BaseMessage] = []
+    for position, message in enumerate(messages):
+        whole += put_in.get(position, [])
+        if id(message) not in moved:
+            whole.append(message)
+    return whole + put_in.get(len(messages), [])
+
+
+def update_to(before: Sequence[BaseMessage], after: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """What has to be written for LangGraph's reducer to make the one list of the other."""
+    if len(after) >= len(before) and all(
+        old is new for old, new in zip(before, after, strict=False)
+    ):
+        return list(after[len(before) :])
+    return [RemoveMessage(id=REMOVE_ALL_MESSAGES), *after]
+
+
+def _gaps(messages: Sequence[BaseMessage]) -> Iterator[tuple[int, OpenCall]]:
+    """Calls that the tool messages right after them don't answer, and where those end."""
+    turn: str | None = None
+    for position, message in enumerate(messages):
+        if isinstance(message, HumanMessage):
+            turn = message.id
+        if not isinstance(message, AIMessage):
+            continue
+        calls = _calls_of(message)
+        if not calls:
+            continue
+        end = position + 1
+        answered = set()
+        while end < len(messages) and isinstance(answer := messages[end], ToolMessage):
+            answered.add(answer.tool_call_id)
+            end += 1
+        for call, problem in calls:
+            if call["id"] is not None and call["id"] not in answered:
+                yield end, OpenCall(call, problem, message.id, turn)
+
+
+def _calls_of(message: AIMessage) -> list[tuple[ToolCall, str | None]]:
+    unread: list[Mapping[str, Any]] = [*message.invalid_tool_calls]
+    return [(call, None) for call in message.tool_calls] + [
+        (
+            ToolCall(type="tool_call", name=call["name"] or "", args={}, id=call["id"]),
+            call["error"] or "The call was not readable",
+        )
+        for call in unread
+    ]
