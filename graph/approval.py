@@ -140,6 +140,8 @@ class ApprovalNode:
             for request in state["calls"]
             if request["tool_call"]["id"] in state["asked"] and not request["problem"]
         ]
+        # Before the answer is taken: what is taken in an attempt that fails is taken for good.
+        tools = {tool.name: tool for tool in await self._toolbox.tools()}
         answers = _answers(question_about(asked, state["problem"]))
         run_id = this_run()
         try:
@@ -147,7 +149,6 @@ class ApprovalNode:
                 raise UnusableAnswerError(ANSWERED_BEFORE)
             if (info := runtime.execution_info) and _began_before(run_id, info.checkpoint_id):
                 raise UnusableAnswerError(ASKED_LATER)
-            tools = {tool.name: tool for tool in await self._toolbox.tools()}
             decisions = read_decisions(answers[0], asked, tools)
         except UnusableAnswerError as error:
             again = ApprovalRequest(calls=state["calls"], asked=state["asked"], problem=str(error))

@@ -24,6 +24,8 @@ ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 #: Key of `ToolMessage.additional_kwargs` under which a tool node may leave the time of the call,
 #: in ISO 8601; the audit record shows it. Where it is missing, the time of the write is shown.
 EXECUTED_AT = "executed_at"
+#: And where it finds what a person decided about the call, in the form of LangChain's middleware.
+DECISION = "decision"
 
 _HALVES = re.compile("[\ud800-\udfff]")
 
@@ -252,7 +254,7 @@ def _calls_asked_for(message: AIMessage) -> list[dict[str, Any]]:
 
 
 def _audit_record(message: ToolMessage, asked: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    return {
+    record = {
         "id": message.tool_call_id,
         "tool": message.name or asked.get("tool"),
         "arguments": asked.get("arguments"),
@@ -260,12 +262,23 @@ def _audit_record(message: ToolMessage, asked: Mapping[str, Any], now: datetime)
         "status": message.status,
         "timestamp": executed_at(message) or now.isoformat(),
     }
+    if isinstance(decision := _more(message).get(DECISION), Mapping):
+        record["decision"] = decision
+        # What was done is what the person made of the call.
+        if isinstance(edited := decision.get("edited_action"), Mapping):
+            record["arguments"] = edited.get("args")
+    return record
 
 
 def executed_at(message: ToolMessage) -> Any:
     """The time of the call, if its node has left one."""
+    return _more(message).get(EXECUTED_AT)
+
+
+def _more(message: ToolMessage) -> Mapping[str, Any]:
+    """What came with the message: a mapping, unless somebody has changed it."""
     more: Any = message.additional_kwargs
-    return more.get(EXECUTED_AT) if isinstance(more, Mapping) else None
+    return more if isinstance(more, Mapping) else {}
 
 
 def _result(message: ToolMessage) -> Any:
