@@ -5,7 +5,8 @@ from typing import Any
 from langgraph.graph import START, StateGraph
 from langgraph.types import RetryPolicy, TimeoutPolicy
 
-from tools.client import AgentTools, TaskTools, configured_servers
+from tools.client import AgentTools, TaskTools, calls_are_recorded, configured_servers
+from tools.context import Origin
 
 from .approval import NODE, ApprovalNode, ConfiguredGate, Consent, Gate, Router
 from .calls import Records, ToolCalls
@@ -14,6 +15,7 @@ from .context import Context, zone_of
 from .errors import ModelUnavailableError
 from .model import ConfiguredModels, ModelSource
 from .nodes import AgentNode, CallNode
+from .origin import call_origin
 from .settings import AgentSettings
 from .state import ApprovalRequest, Conversation, State, ToolRequest
 from .toolbox import Toolbox
@@ -32,7 +34,7 @@ def build_graph(
     clock: Clock | None = None,
     settings: AgentSettings | None = None,
     gate: Gate | None = None,
-    records: Records = lambda tool: False,
+    records: Records = calls_are_recorded,
 ) -> StateGraph[State, Context, Conversation, Conversation]:
     """The agent's graph, ready to be compiled; what is not given is what the server uses."""
     settings = settings or AgentSettings()
@@ -74,6 +76,12 @@ def build_graph(
     return builder
 
 
+def task_origin() -> Origin:
+    """Where the call that is being made comes from, in the words of the task tools."""
+    origin = call_origin()
+    return Origin(message=origin.message, turn=origin.turn, recorded_only=origin.recorded_only)
+
+
 def _served() -> Any:
     settings = AgentSettings()
     # Asking the machine for its zone blocks, which the server forbids to a running graph.
@@ -84,7 +92,11 @@ def _served() -> Any:
 
 #: The tools of this process; closed by the HTTP app when the server stops.
 agent_tools = AgentTools(
-    TaskTools(clock=call_time, time_zone=lambda: zone_of(None, AgentSettings())),
+    TaskTools(
+        clock=call_time,
+        time_zone=lambda: zone_of(None, AgentSettings()),
+        origin=task_origin,
+    ),
     configured_servers(),
 )
 

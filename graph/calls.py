@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from langchain_core.messages import ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
-from langgraph.prebuilt import ToolNode
 
 from .data import NO_TOOL
 from .decisions import Decision
 from .origin import CallOrigin, calling_from
+from .tool_nodes import ToolNodes
 from .toolbox import Toolbox
 
 #: Whether a tool can be asked what a call was answered when it was made, without making it.
@@ -46,10 +46,11 @@ class ToolCalls:
         self._toolbox = toolbox
         self._timeout = timeout
         self._records = records
+        self._tool_nodes = ToolNodes(_tell_model)
 
     async def make(self, call: ToolCall, origin: CallOrigin) -> ToolMessage:
         """Carry a call out. A failure is an answer for the model."""
-        node = ToolNode(list(await self._toolbox.tools()), handle_tool_errors=_tell_model)
+        node = self._tool_nodes.of(await self._toolbox.tools())
         try:
             with calling_from(origin):
                 async with asyncio.timeout(self._timeout):

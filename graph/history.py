@@ -6,7 +6,7 @@ nobody knows. It stands right after the message that made the call. Where someth
 between, that means another list, and so another branch of the transcript; the old one stays.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +28,8 @@ class OpenCall:
     call: ToolCall
     #: Why its arguments could not be read, if they couldn't.
     problem: str | None
+    #: The ids of all calls of the same message.
+    step: frozenset[str]
     #: The ids of the messages of the model and of the person that it stems from.
     message: str | None
     turn: str | None
@@ -41,26 +43,28 @@ class Answers(Protocol):
 
 async def mended(messages: Sequence[BaseMessage], answer: Answers) -> list[BaseMessage] | None:
     """The messages with every call answered where it was made; none if they are so already."""
-    if not any(True for _ in _gaps(messages)):
+    in_place, gaps = _read(messages)
+    if not gaps:
         return None
-    late = {
-        message.tool_call_id: message
-        for message in reversed(messages)
-        if isinstance(message, ToolMessage)
+    elsewhere = {
+        message.tool_call_id: position
+        for position, message in enumerate(messages)
+        if isinstance(message, ToolMessage) and position not in in_place
     }
     put_in: dict[int, list[BaseMessage]] = {}
     moved: set[int] = set()
-    for end, open_call in _gaps(messages):
-        found = late.get(str(open_call.call["id"]))
-        if found is None:
-            found = await answer(open_call)
+    for end, open_call in gaps:
+        position = elsewhere.pop(str(open_call.call["id"]), None)
+        if position is None:
+            found: BaseMessage = await answer(open_call)
         else:
-            moved.add(id(found))
+            found = messages[position]
+            moved.add(position)
         put_in.setdefault(end, []).append(found)
     whole: list[BaseMessage] = []
     for position, message in enumerate(messages):
         whole += put_in.get(position, [])
-        if id(message) not in moved:
+        if position not in moved:
             whole.append(message)
     return whole + put_in.get(len(messages), [])
 
@@ -74,25 +78,30 @@ def update_to(before: Sequence[BaseMessage], after: Sequence[BaseMessage]) -> li
     return [RemoveMessage(id=REMOVE_ALL_MESSAGES), *after]
 
 
-def _gaps(messages: Sequence[BaseMessage]) -> Iterator[tuple[int, OpenCall]]:
-    """Calls that the tool messages right after them don't answer, and where those end."""
+def _read(messages: Sequence[BaseMessage]) -> tuple[set[int], list[tuple[int, OpenCall]]]:
+    """Which messages answer the calls right before them, and the calls that none of these answers,
+    each with the place where its answer belongs."""
+    in_place: set[int] = set()
+    gaps: list[tuple[int, OpenCall]] = []
     turn: str | None = None
     for position, message in enumerate(messages):
         if isinstance(message, HumanMessage):
             turn = message.id
         if not isinstance(message, AIMessage):
             continue
-        calls = _calls_of(message)
-        if not calls:
-            continue
+        calls = {call["id"]: (call, problem) for call, problem in _calls_of(message)}
+        step = frozenset(str(call_id) for call_id in calls)
         end = position + 1
-        answered = set()
         while end < len(messages) and isinstance(answer := messages[end], ToolMessage):
-            answered.add(answer.tool_call_id)
+            if calls.pop(answer.tool_call_id, None):
+                in_place.add(end)
             end += 1
-        for call, problem in calls:
-            if call["id"] is not None and call["id"] not in answered:
-                yield end, OpenCall(call, problem, message.id, turn)
+        gaps += [
+            (end, OpenCall(call, problem, step, message.id, turn))
+            for call, problem in calls.values()
+            if call["id"] is not None
+        ]
+    return in_place, gaps
 
 
 def _calls_of(message: AIMessage) -> list[tuple[ToolCall, str | None]]:

@@ -99,11 +99,14 @@ class AgentNode:
     async def _answer(self, state: State, zone: str, open_call: OpenCall) -> ToolMessage:
         """What became of a call that has no answer."""
         call = open_call.call
-        decision = state.get("decisions", {}).get(str(call["id"]))
+        decisions = state.get("decisions", {})
+        decision = decisions.get(str(call["id"]))
+        # All calls of a step wait when one of them does.
+        undecided = open_call.step.intersection(state.get("asked", ())) - decisions.keys()
         moment = self._clock.now(call["id"])
         if open_call.problem:
             answer = unreadable(call, open_call.problem)
-        elif decision is None and call["id"] in state.get("asked", []):
+        elif undecided:
             answer = unmade(call, NOT_DECIDED)
         elif decision is not None and decision["type"] == "reject":
             answer = rejected(call, decision)

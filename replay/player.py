@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph.message import add_messages
 from langgraph.types import Command
 
-from graph.agent import build_graph
+from graph.agent import build_graph, task_origin
 from graph.clock import call_time
 from graph.context import Context
 from graph.data import NO_TOOL, shown_to_model
@@ -60,7 +60,7 @@ async def replay(recording: Recording, database: Database) -> Replayed:
     Raises:
         InvalidRecordingError: the recording contradicts itself.
     """
-    tools = TaskTools(lambda: database, clock=call_time)
+    tools = TaskTools(lambda: database, clock=call_time, origin=task_origin)
     try:
         return await _Player(recording, database, tools).play()
     finally:

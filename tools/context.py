@@ -48,6 +48,8 @@ class Origin:
     message: str | None = None
     #: The id of the last human message: all changes of one turn are undone together.
     turn: str | None = None
+    #: Whether the call is only asked after, and not made.
+    recorded_only: bool = False
 
 
 def nowhere() -> Origin:

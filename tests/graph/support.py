@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
-from graph.agent import build_graph
+from graph.agent import build_graph, task_origin
 from graph.clock import call_time
 from graph.settings import AgentSettings
 from replay.scripted import ScriptedModel
@@ -39,7 +39,7 @@ async def agent(
     **more: Any,
 ) -> AsyncIterator[Agent]:
     """The graph, compiled with the checkpointer; its model gives these answers."""
-    tools = TaskTools(lambda: database, clock=call_time)
+    tools = TaskTools(lambda: database, clock=call_time, origin=task_origin)
     more.setdefault("settings", AgentSettings(time_zone="UTC"))
     more.setdefault("models", OneModel(model or ScriptedModel(script)))
     more.setdefault("toolbox", tools)

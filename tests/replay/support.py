@@ -9,7 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
-from graph.agent import build_graph
+from graph.agent import build_graph, task_origin
 from graph.clock import call_time
 from graph.context import Context
 from graph.settings import AgentSettings, Approval
@@ -126,7 +126,7 @@ class Talk:
 @asynccontextmanager
 async def talking(database: Database) -> AsyncIterator[Talk]:
     """Conversations on a database, at times that don't depend on the machine's clock."""
-    tools = TaskTools(lambda: database, clock=call_time)
+    tools = TaskTools(lambda: database, clock=call_time, origin=task_origin)
     try:
         yield Talk(database, tools, TickingClock())
     finally:

@@ -23,7 +23,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import MessagesState
 from pydantic import PrivateAttr
 
-from graph.agent import build_graph
+from graph.agent import build_graph, task_origin
 from graph.clock import call_time
 from graph.settings import AgentSettings
 from storage.checkpointer import TranscriptSaver
@@ -107,7 +107,7 @@ class Conversations:
 
     def __init__(self, database: Database, tell: Callable[[str, str, Any], None]) -> None:
         self.saver = TranscriptSaver(database.pool)
-        self._tools = TaskTools(lambda: database, clock=call_time)
+        self._tools = TaskTools(lambda: database, clock=call_time, origin=task_origin)
         self._graph = build_graph(
             toolbox=self._tools,
             models=_OneModel(Talker(self._tell_new)),

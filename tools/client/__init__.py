@@ -10,7 +10,13 @@
 """
 
 from .config import configured_servers
-from .task_tools import TaskTools, idempotency_key
-from .toolbox import AgentTools, is_task_tool
+from .task_tools import TaskTools, calls_are_recorded, idempotency_key
+from .toolbox import AgentTools
 
-__all__ = ["AgentTools", "TaskTools", "configured_servers", "idempotency_key", "is_task_tool"]
+__all__ = [
+    "AgentTools",
+    "TaskTools",
+    "calls_are_recorded",
+    "configured_servers",
+    "idempotency_key",
+]

@@ -19,6 +19,7 @@ from ..context import (
     META_LOCALE,
     META_MESSAGE,
     META_NOW,
+    META_RECORDED_ONLY,
     META_THREAD,
     META_TIME_ZONE,
     META_TURN,
@@ -35,6 +36,11 @@ from .held import HeldSessions, SessionEndedError, T, Use
 from .opening import in_process
 
 Handler = Callable[[MCPToolCallRequest], Awaitable[MCPToolCallResult]]
+
+
+#: A tag of tools that can be asked after a call. It is given here and not by a server, whose tool
+#: would carry out what it is asked after.
+RECORDED = "calls-are-recorded"
 
 
 class TaskTools:
@@ -78,11 +84,14 @@ class TaskTools:
             TaskToolsError: no session could be opened.
         """
         if self._tools is None:
-            self._tools = await self._with_session(
+            tools = await self._with_session(
                 lambda session: load_mcp_tools(
                     session, tool_interceptors=[self._call], server_name="tasks"
                 )
             )
+            for tool in tools:
+                tool.tags = [*(tool.tags or ()), RECORDED]
+            self._tools = tools
         return list(self._tools)
 
     async def aclose(self) -> None:
@@ -126,6 +135,7 @@ class TaskTools:
             META_THREAD: configurable.get("thread_id"),
             META_MESSAGE: origin.message,
             META_TURN: origin.turn,
+            META_RECORDED_ONLY: origin.recorded_only or None,
             META_KEY: idempotency_key(
                 configurable.get("thread_id"),
                 getattr(runtime, "tool_call_id", None),
@@ -152,6 +162,11 @@ class TaskTools:
                 "in its place, or it was closed. Whether the last change was made shows in the "
                 "list of tasks."
             ) from error
+
+
+def calls_are_recorded(tool: BaseTool) -> bool:
+    """Whether a call of the tool may be asked after, with `Origin.recorded_only`."""
+    return RECORDED in (tool.tags or ())
 
 
 def idempotency_key(
