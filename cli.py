@@ -8,7 +8,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from dotenv import load_dotenv
@@ -287,6 +287,13 @@ def chat(
     time_zone: Annotated[
         str | None, typer.Option(help="The zone of “tomorrow at 9”, such as Europe/Vienna.")
     ] = None,
+    approval: Annotated[
+        Literal["off", "deletes", "writes"] | None,
+        typer.Option(help="What needs your approval; else as the server says."),
+    ] = None,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Approve whatever needs approval, unasked.")
+    ] = False,
 ) -> None:
     """Talk to the agent, in a terminal or through a pipe: each line is a message."""
     from graph.zones import known_zone
@@ -298,10 +305,10 @@ def chat(
             known_zone(time_zone)
         except ValueError as error:
             raise ChatError(f"--time-zone: {error}.") from error
-    choices = {"model": model, "time_zone": time_zone}
+    choices = {"model": model, "time_zone": time_zone, "approval": approval}
     context = {name: choice for name, choice in choices.items() if choice is not None}
     with open_chat(url, thread, context) as opened:
-        talk = Talk(opened)
+        talk = Talk(opened, approve=approve)
         code = talk.converse() if sys.stdin.isatty() else talk.read(sys.stdin.buffer)
     raise typer.Exit(code)
 

@@ -2,41 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 from langgraph_sdk.errors import APIConnectionError, APIStatusError
-from langgraph_sdk.schema import Context, StreamMode
+from langgraph_sdk.schema import Command, Context, StreamMode
 
 from .errors import RunFailedError, ServerUnreachableError, ThreadNotFoundError
+from .parts import Part, Question, calls_in, messages_in, question_in, use_in, words_in
 
 GRAPH = "task_agent"
 
 #: The words as they come, and what each node has added once it is done.
 STREAM: Sequence[StreamMode] = ("messages-tuple", "updates")
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A piece of the answer, as soon as the model has said it."""
-
-    text: str
-    #: Which of the turn's messages it belongs to.
-    message_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToolUse:
-    """A call that a tool has answered."""
-
-    tool: str
-    arguments: Mapping[str, Any]
-    failed: bool
-    #: What the tool said, in its own words.
-    result: str
 
 
 class Chat:
@@ -51,9 +31,10 @@ class Chat:
         self._context = context
         #: The thread's id; none before the first message of a new one.
         self.thread_id = thread_id
+        self._calls: dict[str, Mapping[str, Any]] = {}
 
-    def turn(self, text: str) -> Iterator[Words | ToolUse]:
-        """Say something, and give the answer as it comes.
+    def turn(self, text: str) -> Iterator[Part]:
+        """Say something, and give the answer as it comes; a question is the last thing that comes.
 
         Should the caller stop listening, the server finishes the turn all the same.
 
@@ -64,27 +45,68 @@ class Chat:
         with self._errors():
             if self.thread_id is None:
                 self.thread_id = self._client.threads.create(graph_id=GRAPH)["thread_id"]
-            said: dict[str, Any] = {"messages": [{"role": "user", "content": text}]}
-            heard: set[str] = set()
-            calls: dict[str, Mapping[str, Any]] = {}
-            for part in self._client.runs.stream(
-                self.thread_id,
-                GRAPH,
-                input=said,
-                context=self._context,
-                stream_mode=STREAM,
-                on_disconnect="continue",
-                multitask_strategy="enqueue",
-            ):
-                match part.event:
-                    case "messages":
-                        yield from _words(part.data[0], heard)
-                    case "updates":
-                        for message in _messages(part.data):
-                            yield from _words(message, heard, whole=True)
-                            yield from _tool_use(message, calls)
-                    case "error":
-                        raise RunFailedError(f"the run failed: {_reason(part.data)}")
+            said = {"messages": [{"role": "user", "content": text}]}
+            yield from self._run(self.thread_id, said, None)
+
+    def decide(self, question: Question, decisions: Sequence[Mapping[str, Any]]) -> Iterator[Part]:
+        """Answer a question, and give what follows as it comes.
+
+        Args:
+            question: the one that waits; if it is no more, the answer does nothing.
+            decisions: one for each of its actions, in their order.
+
+        Raises:
+            ServerUnreachableError: the connection could not be made, or broke.
+            RunFailedError: the server refused the answer, or the run failed.
+        """
+        if self.thread_id is None:
+            raise RunFailedError("nothing can be decided before something was said.")
+        answer = {question.id: {"decisions": list(decisions)}}
+        with self._errors():
+            yield from self._run(self.thread_id, None, {"resume": answer})
+
+    def waiting(self) -> Question | None:
+        """The question that the thread was left with, if there is one.
+
+        Raises:
+            ServerUnreachableError: the connection could not be made, or broke.
+            RunFailedError: the server refused.
+        """
+        if self.thread_id is None:
+            return None
+        with self._errors():
+            state: Any = self._client.threads.get_state(self.thread_id)
+        for message in (state["values"] or {}).get("messages", ()):
+            self._calls |= calls_in(message)
+        return question_in(state["interrupts"])
+
+    def _run(
+        self, thread_id: str, said: dict[str, Any] | None, command: Command | None
+    ) -> Iterator[Part]:
+        heard: set[str] = set()
+        for part in self._client.runs.stream(
+            thread_id,
+            GRAPH,
+            input=said,
+            command=command,
+            context=self._context,
+            stream_mode=STREAM,
+            on_disconnect="continue",
+            multitask_strategy="enqueue",
+        ):
+            match part.event:
+                case "messages":
+                    yield from words_in(part.data[0], heard)
+                case "updates":
+                    for message in messages_in(part.data):
+                        yield from words_in(message, heard, whole=True)
+                        self._calls |= calls_in(message)
+                        if use := use_in(message, self._calls):
+                            yield use
+                    if question := question_in(part.data.get("__interrupt__") or ()):
+                        yield question
+                case "error":
+                    raise RunFailedError(f"the run failed: {_reason(part.data)}")
 
     def check(self) -> None:
         """Make sure that the server is there, and knows the thread.
@@ -158,47 +180,6 @@ def open_chat(url: str, thread_id: str | None, context: Context) -> Iterator[Cha
         chat = Chat(client, url, thread_id, context)
         chat.check()
         yield chat
-
-
-def _messages(update: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for written in update.values():
-        if isinstance(written, Mapping):
-            yield from written.get("messages") or ()
-
-
-def _words(message: Mapping[str, Any], heard: set[str], whole: bool = False) -> Iterator[Words]:
-    """What a piece of a message, or a whole one, adds to what was heard of it."""
-    id_ = str(message.get("id"))
-    if message.get("type") not in ("ai", "AIMessageChunk") or (whole and id_ in heard):
-        return
-    if text := text_of(message.get("content")):
-        heard.add(id_)
-        yield Words(text, id_)
-
-
-def _tool_use(message: Mapping[str, Any], calls: dict[str, Mapping[str, Any]]) -> Iterator[ToolUse]:
-    for call in (*message.get("tool_calls", ()), *message.get("invalid_tool_calls", ())):
-        calls[call["id"]] = call
-    if message.get("type") == "tool":
-        call = calls.get(message["tool_call_id"], {})
-        arguments = call.get("args")
-        yield ToolUse(
-            tool=message.get("name") or "?",
-            arguments=arguments if isinstance(arguments, Mapping) else {"…": arguments},
-            failed=message.get("status") == "error",
-            result=text_of(message.get("content")),
-        )
-
-
-def text_of(content: Any) -> str:
-    """The words of a message's content, which is text or a list of blocks."""
-    if isinstance(content, str):
-        return content
-    return "".join(
-        block if isinstance(block, str) else str(block.get("text") or "")
-        for block in content or ()
-        if isinstance(block, str | Mapping)
-    )
 
 
 def _reason(data: Any) -> str:

@@ -72,6 +72,20 @@ def call(arguments: str, *, index: int = 0, **first: str) -> dict[str, Any]:
     return {"tool_calls": [piece]}
 
 
+def words(said: str) -> Stream:
+    """An answer in words."""
+    return Stream([text(said)])
+
+
+def calls(*requests: tuple[str, dict[str, Any]], ids: str = "call") -> Stream:
+    """An answer that asks for tool calls."""
+    pieces = [
+        call(json.dumps(arguments), index=index, id=f"{ids}_{index}", name=name)
+        for index, (name, arguments) in enumerate(requests)
+    ]
+    return Stream(pieces, finish="tool_calls")
+
+
 async def _events(answer: Stream) -> AsyncIterator[str]:
     def chunk(delta: dict[str, Any], finish: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish}

@@ -63,13 +63,20 @@ def config_with_test_graphs(folder: Path) -> Path:
 
 @contextmanager
 def langgraph_dev(
-    database_url: str, folder: Path, config: Path = REPOSITORY / "langgraph.json"
+    database_url: str,
+    folder: Path,
+    config: Path = REPOSITORY / "langgraph.json",
+    **variables: str,
 ) -> Iterator[Served]:
-    """`langgraph dev` of this checkout on this database; what it keeps on disk is in `folder`."""
+    """`langgraph dev` of this checkout on this database; what it keeps on disk is in `folder`.
+
+    `variables` are more of its environment.
+    """
     environment = {
         "DATABASE_URL": database_url,
         "TASK_AGENT_TIME_ZONE": "UTC",
         "PYTHONPATH": str(REPOSITORY),
+        **variables,
     }
     with langgraph_serving(sys.executable, config, folder, environment, up="/health") as served:
         yield served
