@@ -53,12 +53,12 @@ class Rows:
     """The database that a server runs on, looked at from outside."""
 
     def __init__(self, database_url: str) -> None:
-        self._url = database_url
+        self.url = database_url
         self._serde = JsonPlusSerializer(allowed_msgpack_modules=None)
 
     def select(self, query: Any, *args: Any) -> list[dict[str, Any]]:
         """The rows that a query finds."""
-        with psycopg.connect(self._url, row_factory=dict_row) as connection:
+        with psycopg.connect(self.url, row_factory=dict_row) as connection:
             return connection.execute(query, args).fetchall()
 
     def conversation(self, thread_id: str) -> dict[str, Any]:

@@ -1,14 +1,15 @@
-"""Approval in a real `langgraph dev`, as Studio, agent-chat-ui and other SDK clients do it."""
+"""Approval in a real `langgraph dev`, as Studio, agent-chat-ui and other SDK clients do talk."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
 from langgraph_sdk.client import LangGraphClient
-from langgraph_sdk.errors import APIStatusError
+from psycopg import sql
 
+from storage.settings import libpq_uri, parse_url
 from tests.graph.provider import Provider, calls, serving, words
 from tests.server.rows import Rows, messages_of, until
 from tests.server.support import Served, langgraph_dev
@@ -17,6 +18,11 @@ from tests.server.talk import Talk
 AGENT = "task_agent"
 APPROVE = {"type": "approve"}
 REJECT = {"type": "reject", "message": "I still need it"}
+#: Somebody waits for a lock in this database.
+WAITING = """
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +31,50 @@ def provider() -> Iterator[Provider]:
         yield provider
 
 
-@pytest.fixture
-def served(database_url: str, tmp_path: Path, provider: Provider) -> Iterator[Served]:
-    provider.answers.clear()
+@pytest.fixture(scope="module")
+def database_of_module(server_uri: str, template: str) -> Iterator[str]:
+    """The database of the one server that all these tests talk to."""
+    name = f"approval_{uuid4().hex}"
+    with psycopg.connect(server_uri, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        yield libpq_uri(parse_url(server_uri).set(database=name))
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def served(
+    database_of_module: str, provider: Provider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     with langgraph_dev(
-        database_url,
-        tmp_path,
+        database_of_module,
+        tmp_path_factory.mktemp("server"),
         OPENAI_BASE_URL=provider.url,
         TASK_AGENT_MODEL="test",
     ) as served:
         yield served
+
+
+@pytest.fixture
+async def talk(
+    served: Served, database_of_module: str, provider: Provider
+) -> AsyncIterator["Waiting"]:
+    """A new thread; there are three tasks and no others."""
+    rows = Rows(database_of_module)
+    with psycopg.connect(database_of_module) as connection:
+        connection.execute("DELETE FROM tasks")
+    provider.answers.clear()
+    async with served.connect() as client:
+        thread = await client.threads.create(graph_id=AGENT)
+        talk = Waiting(client, rows, thread["thread_id"])
+        tasks = {"tasks": [{"title": title} for title in ("milk", "bread", "eggs")]}
+        provider.answers += [calls(("add_tasks", tasks), ids="add"), words("Added.")]
+        await talk.turn("add them")
+        assert talk.tasks() == ["milk", "bread", "eggs"]
+        yield talk
 
 
 class Waiting(Talk):
@@ -44,7 +84,7 @@ class Waiting(Talk):
         super().__init__(client, rows, thread_id, AGENT)
 
     async def answer(self, answer: Any, **more: Any) -> None:
-        """Resume, as clients do it."""
+        """Resume, as clients do talk."""
         await self.client.runs.wait(self.thread_id, AGENT, command={"resume": answer}, **more)
 
     async def decide(self, *decisions: Any, **more: Any) -> None:
@@ -81,191 +121,162 @@ class Waiting(Talk):
         ]
 
 
-@asynccontextmanager
-async def waiting(
-    served: Served, database_url: str, provider: Provider, *titles: str
-) -> AsyncIterator[Waiting]:
-    """A thread on which tasks with these titles have been added."""
-    rows = Rows(database_url)
-    async with served.connect() as client:
-        thread = await client.threads.create(graph_id=AGENT)
-        it = Waiting(client, rows, thread["thread_id"])
-        tasks = {"tasks": [{"title": title} for title in titles]}
-        provider.answers += [calls(("add_tasks", tasks), ids="add"), words("Added.")]
-        await it.turn("add them")
-        assert it.tasks() == list(titles)
-        yield it
-
-
-def delete(*numbers: str, ids: str = "delete") -> Any:
-    return calls(*(("delete_tasks", {"tasks": [number]}) for number in numbers), ids=ids)
+def delete(*titles: str, ids: str = "delete") -> Any:
+    return calls(*(("delete_tasks", {"tasks": [title]}) for title in titles), ids=ids)
 
 
 async def test_a_question_is_shown_and_answered_through_the_api(
-    served: Served, database_url: str, provider: Provider
+    talk: Waiting, provider: Provider
 ) -> None:
-    async with waiting(served, database_url, provider, "milk", "bread", "eggs") as it:
-        provider.answers += [delete("1", "2", "3"), words("Done.")]
-        await it.turn("delete some")
-        assert await it.asked() == [{"tasks": ["1"]}, {"tasks": ["2"]}, {"tasks": ["3"]}]
-        assert it.tasks() == ["milk", "bread", "eggs"]
-        edited = {"name": "complete_tasks", "args": {"tasks": ["3"]}}
-        await it.decide(APPROVE, REJECT, {"type": "edit", "edited_action": edited})
-        assert await it.question() is None
-        assert it.tasks() == ["bread", "eggs"]
-        completed = "SELECT title FROM tasks WHERE completed_at IS NOT NULL"
-        assert [row["title"] for row in it.rows.select(completed)] == ["eggs"]
-        assert (await it.results())[1:] == [
-            "delete_0 success", "delete_1 error", "delete_2 success",
-        ]  # fmt: skip
-        assert (await it.said())[-1] == "Done."
+    provider.answers += [delete("milk", "bread", "eggs"), words("Done.")]
+    await talk.turn("delete some")
+    assert await talk.asked() == [{"tasks": ["milk"]}, {"tasks": ["bread"]}, {"tasks": ["eggs"]}]
+    assert talk.tasks() == ["milk", "bread", "eggs"]
+    edited = {"name": "complete_tasks", "args": {"tasks": ["eggs"]}}
+    await talk.decide(APPROVE, REJECT, {"type": "edit", "edited_action": edited})
+    assert await talk.question() is None
+    assert talk.tasks() == ["bread", "eggs"]
+    completed = "SELECT title FROM tasks WHERE completed_at IS NOT NULL"
+    assert [row["title"] for row in talk.rows.select(completed)] == ["eggs"]
+    assert (await talk.results())[1:] == [
+        "delete_0 success", "delete_1 error", "delete_2 success",
+    ]  # fmt: skip
+    assert (await talk.said())[-1] == "Done."
 
 
 async def test_bad_answers_are_told_and_the_question_stays(
-    served: Served, database_url: str, provider: Provider
+    talk: Waiting, provider: Provider
 ) -> None:
-    async with waiting(served, database_url, provider, "milk") as it:
-        provider.answers += [delete("1"), words("Done.")]
-        await it.turn("delete it")
-        bad: list[tuple[Any, str]] = [
-            ("yes", '"yes"'),
-            ({"decisions": [APPROVE, APPROVE]}, "is 2, but 1"),
-            ({"decisions": [{"type": "accept"}]}, "approve, edit, reject"),
-            (
-                {"decisions": [{"type": "edit", "edited_action": {"name": "fly", "args": {}}}]},
-                '"fly"',
-            ),
-        ]
-        for answer, told in bad:
-            await it.answer(answer)
-            value = await it.question()
-            assert value is not None
-            assert told in value["action_requests"][0]["description"]
-        assert it.tasks() == ["milk"]
-        await it.decide(APPROVE)
-        assert it.tasks() == []
-        await it.said()
+    provider.answers += [delete("milk"), words("Done.")]
+    await talk.turn("delete it")
+    bad: list[tuple[Any, str]] = [
+        ("yes", '"yes"'),
+        ({"decisions": [APPROVE, APPROVE]}, "is 2, but 1"),
+        ({"decisions": [{"type": "accept"}]}, "approve, edit, reject"),
+        (
+            {"decisions": [{"type": "edit", "edited_action": {"name": "fly", "args": {}}}]},
+            '"fly"',
+        ),
+    ]
+    for answer, told in bad:
+        await talk.answer(answer)
+        value = await talk.question()
+        assert value is not None
+        assert told in value["action_requests"][0]["description"]
+    assert talk.tasks() == ["milk", "bread", "eggs"]
+    await talk.decide(APPROVE)
+    assert talk.tasks() == ["bread", "eggs"]
+    await talk.said()
 
 
 async def test_a_second_click_does_not_approve_what_is_asked_next(
-    served: Served, database_url: str, provider: Provider
+    talk: Waiting, provider: Provider
 ) -> None:
-    async with waiting(served, database_url, provider, "milk", "bread") as it:
-        provider.answers += [delete("1"), delete("2", ids="next"), words("Done.")]
-        await it.turn("delete both, one after the other")
-        answer: Any = {"resume": {"decisions": [APPROVE]}}
-        for _ in range(2):
-            await it.client.runs.create(
-                it.thread_id, AGENT, command=answer, multitask_strategy="enqueue"
-            )
-        await it.idle()
-        assert it.tasks() == ["bread"]
-        value = await it.question()
-        assert value is not None
-        assert value["action_requests"][0]["args"] == {"tasks": ["2"]}
-        assert "before this was asked" in value["action_requests"][0]["description"]
-        await it.decide(APPROVE)
-        assert it.tasks() == []
-        # One more, when all is done.
-        said = await it.said()
-        await it.decide(APPROVE)
-        assert await it.said() == said
+    provider.answers += [delete("milk"), delete("bread", ids="next"), words("Done.")]
+    await talk.turn("delete both, one after the other")
+    answer: Any = {"resume": {"decisions": [APPROVE]}}
+    for _ in range(2):
+        await talk.client.runs.create(
+            talk.thread_id, AGENT, command=answer, multitask_strategy="enqueue"
+        )
+    await talk.idle()
+    assert talk.tasks() == ["bread", "eggs"]
+    value = await talk.question()
+    assert value is not None
+    assert value["action_requests"][0]["args"] == {"tasks": ["bread"]}
+    assert "before this was asked" in value["action_requests"][0]["description"]
+    await talk.decide(APPROVE)
+    assert talk.tasks() == ["eggs"]
+    # One more, when all is done.
+    said = await talk.said()
+    await talk.decide(APPROVE)
+    assert await talk.said() == said
 
 
 async def test_an_answer_to_an_old_checkpoint_carries_nothing_out_again(
-    served: Served, database_url: str, provider: Provider
+    talk: Waiting, provider: Provider
 ) -> None:
-    async with waiting(served, database_url, provider, "milk", "bread") as it:
-        provider.answers += [delete("1"), words("Done."), words("Once more.")]
-        await it.turn("delete the first")
-        state = await it.client.threads.get_state(it.thread_id)
-        await it.decide(APPROVE)
-        assert it.tasks() == ["bread"]
-        # Studio sends the checkpoint along.
-        await it.decide(APPROVE, checkpoint=state["checkpoint"])
-        assert await it.asked() == [{"tasks": ["1"]}]
-        await it.decide(REJECT)
-        assert it.tasks() == ["bread"]
-        history = await it.client.threads.get_history(it.thread_id, limit=100)
-        (approved,) = [
-            entry["checkpoint"]
-            for entry in history
-            if entry["next"] == ["tools"] and "delete_0" in str(entry["tasks"])
-        ][-1:]
-        provider.answers += [words("And from here.")]
-        await it.client.runs.wait(it.thread_id, AGENT, input=None, checkpoint=approved)
-        assert it.tasks() == ["bread"]
-        # What it did then is known, and so it is told.
-        assert (await it.results())[-1] == "delete_0 success"
-        await it.said()
+    provider.answers += [delete("milk"), words("Done."), words("Once more.")]
+    await talk.turn("delete the first")
+    state = await talk.client.threads.get_state(talk.thread_id)
+    await talk.decide(APPROVE)
+    assert talk.tasks() == ["bread", "eggs"]
+    # Studio sends the checkpoint along.
+    await talk.decide(APPROVE, checkpoint=state["checkpoint"])
+    assert await talk.asked() == [{"tasks": ["milk"]}]
+    await talk.decide(REJECT)
+    assert talk.tasks() == ["bread", "eggs"]
+    history = await talk.client.threads.get_history(talk.thread_id, limit=100)
+    (approved,) = [
+        entry["checkpoint"]
+        for entry in history
+        if entry["next"] == ["tools"] and "delete_0" in str(entry["tasks"])
+    ][-1:]
+    provider.answers += [words("And from here.")]
+    await talk.client.runs.wait(talk.thread_id, AGENT, input=None, checkpoint=approved)
+    assert talk.tasks() == ["bread", "eggs"]
+    # What it did then is known, and so it is told.
+    assert (await talk.results())[-1] == "delete_0 success"
+    await talk.said()
 
 
-async def test_new_words_take_the_place_of_an_answer(
-    served: Served, database_url: str, provider: Provider
-) -> None:
-    async with waiting(served, database_url, provider, "milk") as it:
-        provider.answers += [delete("1"), words("All right.")]
-        await it.turn("delete it")
-        await it.turn("never mind")
-        assert await it.question() is None
-        assert it.tasks() == ["milk"]
-        assert (await it.results())[-1] == "delete_0 error"
-        # The provider has seen a conversation that it accepts.
-        roles = [message["role"] for message in provider.requests[-1]["messages"]]
-        assert roles[-4:] == ["user", "assistant", "tool", "user"]
-        said = await it.said()
-        await it.decide(APPROVE)
-        assert await it.said() == said
-        assert it.tasks() == ["milk"]
+async def test_new_words_take_the_place_of_an_answer(talk: Waiting, provider: Provider) -> None:
+    provider.answers += [delete("milk"), words("All right.")]
+    await talk.turn("delete it")
+    await talk.turn("never mind")
+    assert await talk.question() is None
+    assert talk.tasks() == ["milk", "bread", "eggs"]
+    assert (await talk.results())[-1] == "delete_0 error"
+    # The provider has seen a conversation that it accepts.
+    roles = [message["role"] for message in provider.requests[-1]["messages"]]
+    assert roles[-4:] == ["user", "assistant", "tool", "user"]
+    said = await talk.said()
+    await talk.decide(APPROVE)
+    assert await talk.said() == said
+    assert talk.tasks() == ["milk", "bread", "eggs"]
 
 
 async def test_a_run_that_is_cancelled_while_it_acts_leaves_a_conversation_that_goes_on(
-    served: Served, database_url: str, provider: Provider
+    talk: Waiting, provider: Provider
 ) -> None:
-    async with waiting(served, database_url, provider, "milk") as it:
-        provider.answers += [delete("1"), words("All right."), words("It is gone.")]
-        await it.turn("delete it")
-        answer: Any = {"resume": {"decisions": [APPROVE]}}
-        run = await it.client.runs.create(it.thread_id, AGENT, command=answer)
-        await until(lambda: it.tasks() == [])
-        # It may just have ended.
-        with suppress(APIStatusError):
-            await it.client.runs.cancel(it.thread_id, run["run_id"], wait=True)
-        await it.idle()
-        await it.turn("is it gone?")
-        # Whenever the cancel came, what was done is told as done.
-        assert (await it.results())[-1] == "delete_0 success"
-        await it.said()
+    provider.answers += [delete("milk"), words("I see.")]
+    await talk.turn("delete it")
+    answer: Any = {"resume": {"decisions": [APPROVE]}}
+    with psycopg.connect(talk.rows.url) as lock:
+        lock.execute("SELECT FROM users WHERE subject = 'local' FOR NO KEY UPDATE")
+        run = await talk.client.runs.create(talk.thread_id, AGENT, command=answer)
+        await until(lambda: bool(talk.rows.select(WAITING)))
+        await talk.client.runs.cancel(talk.thread_id, run["run_id"], wait=True)
+    await talk.idle()
+    await talk.turn("is it gone?")
+    # The server had the call already. Whether it was in time or not, what is told is true.
+    told = (await talk.results())[-1]
+    assert told == ("delete_0 error" if "milk" in talk.tasks() else "delete_0 success")
+    await talk.said()
 
 
-async def test_a_runs_context_decides_what_waits(
-    served: Served, database_url: str, provider: Provider
-) -> None:
-    async with waiting(served, database_url, provider, "milk") as it:
-        add = {"tasks": [{"title": "bread"}]}
-        provider.answers += [delete("1"), words("Done.")]
-        await it.turn("delete it", context={"approval": "off"})
-        assert it.tasks() == []
-        provider.answers += [calls(("add_tasks", add), ids="more"), words("Left.")]
-        await it.turn("add bread", context={"approval": "writes"})
-        assert await it.asked() == [add]
-        # Answered without the context, as Studio does it.
-        await it.decide(REJECT)
-        assert it.tasks() == []
-        assert (await it.said())[-1] == "Left."
+async def test_a_runs_context_decides_what_waits(talk: Waiting, provider: Provider) -> None:
+    add = {"tasks": [{"title": "butter"}]}
+    provider.answers += [delete("milk"), words("Done.")]
+    await talk.turn("delete it", context={"approval": "off"})
+    assert talk.tasks() == ["bread", "eggs"]
+    provider.answers += [calls(("add_tasks", add), ids="more"), words("Left.")]
+    await talk.turn("add butter", context={"approval": "writes"})
+    assert await talk.asked() == [add]
+    # Answered without the context, as Studio does it.
+    await talk.decide(REJECT)
+    assert talk.tasks() == ["bread", "eggs"]
+    assert (await talk.said())[-1] == "Left."
 
 
-async def test_the_event_stream_asks_and_is_answered(
-    served: Served, database_url: str, provider: Provider
-) -> None:
+async def test_the_event_stream_asks_and_is_answered(talk: Waiting, provider: Provider) -> None:
     """LangGraph's second streaming protocol, which newer clients speak."""
-    async with waiting(served, database_url, provider, "milk") as it:
-        provider.answers += [delete("1"), words("Done.")]
-        async with it.client.threads.stream(it.thread_id, assistant_id=AGENT) as stream:
-            await stream.run.start(input={"messages": [{"role": "user", "content": "delete it"}]})
-            await it.idle()
-            (one,) = (await it.client.threads.get_state(it.thread_id))["interrupts"]
-            await stream.run.respond({"decisions": [APPROVE]}, interrupt_id=one["id"])
-            await until(lambda: it.tasks() == [])
-            await it.idle()
-        assert (await it.said())[-1] == "Done."
+    provider.answers += [delete("milk"), words("Done.")]
+    async with talk.client.threads.stream(talk.thread_id, assistant_id=AGENT) as stream:
+        await stream.run.start(input={"messages": [{"role": "user", "content": "delete it"}]})
+        await talk.idle()
+        (one,) = (await talk.client.threads.get_state(talk.thread_id))["interrupts"]
+        await stream.run.respond({"decisions": [APPROVE]}, interrupt_id=one["id"])
+        await until(lambda: talk.tasks() == ["bread", "eggs"])
+        await talk.idle()
+    assert (await talk.said())[-1] == "Done."
