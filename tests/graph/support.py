@@ -77,3 +77,13 @@ def results(messages: list[BaseMessage]) -> list[dict[str, Any]]:
         for message in messages
         if isinstance(message, ToolMessage) and message.status == "success"
     ]
+
+
+def added(messages: list[BaseMessage]) -> list[dict[str, Any]]:
+    """The tasks that were added, in order."""
+    return [
+        item["task"]
+        for result in results(messages)
+        for item in result.get("results", [])
+        if item.get("action") == "added"
+    ]

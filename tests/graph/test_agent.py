@@ -21,7 +21,7 @@ from graph.nodes import EMPTY_MESSAGE, OUT_OF_STEPS
 from graph.settings import AgentSettings
 from replay.scripted import ScriptedModel
 from storage.database import Database
-from tests.graph.support import agent, calling, results, say
+from tests.graph.support import added, agent, calling, results, say
 from tests.storage.support import active_branch, assert_rows_are_the_state, fetch, on, texts
 
 TASKS = "SELECT number, title FROM tasks ORDER BY number"
@@ -35,28 +35,31 @@ class FixedClock:
 
 
 async def test_a_turn_changes_the_task_and_keeps_every_word(database: Database) -> None:
-    script = (calling(("add_task", {"title": "Buy milk"})), AIMessage("Added."))
+    script = (calling(("add_tasks", {"tasks": [{"title": "Buy milk"}]})), AIMessage("Added."))
     async with agent(database, *script) as graph:
         messages = await say(graph, "add milk")
         await assert_rows_are_the_state(database, graph, "t")
     assert [message.type for message in messages] == ["human", "ai", "tool", "ai"]
-    assert results(messages)[0]["task"]["title"] == "Buy milk"
+    assert added(messages)[0]["title"] == "Buy milk"
     assert await fetch(database, TASKS) == [{"number": 1, "title": "Buy milk"}]
     (record,) = (await active_branch(database, "t"))[2]["tool_calls"]
     assert (record["tool"], record["arguments"], record["status"]) == (
-        "add_task",
-        {"title": "Buy milk"},
+        "add_tasks",
+        {"tasks": [{"title": "Buy milk"}]},
         "success",
     )
-    assert record["result"]["task"]["number"] == 1
+    assert record["result"]["results"][0]["task"]["number"] == 1
 
 
 async def test_calls_of_one_step_are_made_in_their_order_and_each_once(database: Database) -> None:
     titles = [f"task {number}" for number in range(1, 9)]
-    script = (calling(*(("add_task", {"title": title}) for title in titles)), AIMessage("Added."))
+    script = (
+        calling(*(("add_tasks", {"tasks": [{"title": title}]}) for title in titles)),
+        AIMessage("Added."),
+    )
     async with agent(database, *script) as graph:
         messages = await say(graph, "add eight")
-    assert [result["task"]["title"] for result in results(messages)] == titles
+    assert [task["title"] for task in added(messages)] == titles
     assert [row["title"] for row in await fetch(database, TASKS)] == titles
 
 
@@ -68,14 +71,16 @@ async def test_a_call_whose_arguments_are_cut_off_is_not_made_but_sent_back(
         invalid_tool_calls=[
             {
                 "type": "invalid_tool_call",
-                "name": "add_task",
+                "name": "add_tasks",
                 "args": '{"title": "Buy milk and',
                 "id": "call_cut",
                 "error": None,
             }
         ],
     )
-    model = ScriptedModel([cut, calling(("add_task", {"title": "Buy milk"})), AIMessage("Added.")])
+    model = ScriptedModel(
+        [cut, calling(("add_tasks", {"tasks": [{"title": "Buy milk"}]})), AIMessage("Added.")]
+    )
     async with agent(database, model=model) as graph:
         messages = await say(graph, "add milk")
         await assert_rows_are_the_state(database, graph, "t")
@@ -94,16 +99,16 @@ async def test_a_tool_that_does_not_exist_is_an_error_for_the_model(database: Da
         messages = await say(graph, "fly")
     assert isinstance(messages[2], ToolMessage)
     assert messages[2].status == "error"
-    assert "add_task" in messages[2].text
+    assert "add_tasks" in messages[2].text
 
 
 async def test_a_call_id_that_was_used_before_does_not_hide_the_call(database: Database) -> None:
-    add = calling(("add_task", {"title": "Buy milk"}))
+    add = calling(("add_tasks", {"tasks": [{"title": "Buy milk"}]}))
     script = (add, AIMessage("Added."), add, AIMessage("Added again."))
     async with agent(database, *script) as graph:
         await say(graph, "add milk")
         messages = await say(graph, "add milk again")
-    assert [result["task"]["number"] for result in results(messages)] == [1, 2]
+    assert [task["number"] for task in added(messages)] == [1, 2]
     answered = [m.tool_call_id for m in messages if isinstance(m, ToolMessage)]
     asked = [call["id"] for m in messages if isinstance(m, AIMessage) for call in m.tool_calls]
     assert answered == asked
@@ -111,7 +116,7 @@ async def test_a_call_id_that_was_used_before_does_not_hide_the_call(database: D
 
 
 async def test_a_change_is_made_once_when_its_step_has_to_be_run_again(database: Database) -> None:
-    script = (calling(("add_task", {"title": "Buy milk"})), AIMessage("Added."))
+    script = (calling(("add_tasks", {"tasks": [{"title": "Buy milk"}]})), AIMessage("Added."))
     async with agent(database, *script) as graph:
         async with database.pool.connection() as connection:
             await connection.execute(
@@ -137,7 +142,7 @@ async def test_a_change_is_made_once_when_its_step_has_to_be_run_again(database:
         result = await graph.ainvoke(None, on("t"))
         await assert_rows_are_the_state(database, graph, "t")
     assert texts(result["messages"])[-1] == "Added."
-    assert results(result["messages"])[0]["task"]["number"] == 1
+    assert added(result["messages"])[0]["number"] == 1
     assert await fetch(database, TASKS) == [{"number": 1, "title": "Buy milk"}]
 
 
@@ -162,7 +167,7 @@ async def test_a_model_that_refuses_is_not_asked_again_and_no_word_is_lost(
 
 
 async def test_a_run_that_takes_too_many_steps_stops_and_says_so(database: Database) -> None:
-    script = [calling(("list_tasks", {}), ids=f"call{number}") for number in range(20)]
+    script = [calling(("find_tasks", {}), ids=f"call{number}") for number in range(20)]
     async with agent(database, *script) as graph:
         result = await graph.ainvoke(
             {"messages": [("user", "go")]}, {**on("t"), "recursion_limit": 7}
@@ -230,11 +235,14 @@ async def test_text_that_is_hard_to_store_reaches_the_model_and_the_rows(
 
 
 async def test_times_are_understood_in_the_runs_zone(database: Database) -> None:
-    script = (calling(("add_task", {"title": "Call", "due": "tomorrow at 9"})), AIMessage("Added."))
+    script = (
+        calling(("add_tasks", {"tasks": [{"title": "Call", "due": "tomorrow at 9"}]})),
+        AIMessage("Added."),
+    )
     model = ScriptedModel(script)
     async with agent(database, model=model, clock=FixedClock()) as graph:
         messages = await say(graph, "call tomorrow", context=Context(time_zone="Asia/Tokyo"))
-    assert results(messages)[0]["task"]["due"] == "2026-11-23T09:00:00+09:00"
+    assert added(messages)[0]["due"] == "2026-11-23T09:00:00+09:00"
     prompt = model.asked[0].prompt[0]
     assert isinstance(prompt, SystemMessage)
     assert "Sunday, 22 November 2026, 17:30 (Asia/Tokyo)" in prompt.text
@@ -266,14 +274,14 @@ async def test_two_users_do_not_see_each_others_tasks(database: Database) -> Non
     script: list[Any] = []
     for _ in range(2):
         script += [
-            calling(("add_task", {"title": "secret"}), ("list_tasks", {})),
+            calling(("add_tasks", {"tasks": [{"title": "secret"}]}), ("find_tasks", {})),
             AIMessage("Done."),
         ]
     async with agent(database, *script) as graph:
         await say(graph, "add", thread_id="a", langgraph_auth_user_id="anna")
         messages = await say(graph, "add", thread_id="b", langgraph_auth_user_id="ben")
-    added, listed = results(messages)
-    assert added["task"]["number"] == 1
+    _, listed = results(messages)
+    assert added(messages)[0]["number"] == 1
     assert listed["total"] == 1
     owners = await fetch(
         database, "SELECT u.subject FROM tasks t JOIN users u ON u.id = t.user_id ORDER BY 1"
@@ -287,9 +295,8 @@ async def test_the_model_is_offered_the_tools_always_in_the_same_order(database:
         await say(graph, "hello")
         await say(graph, "hello")
     first, second = (asked.tools for asked in model.asked)
-    assert first == second == [
-        "add_task", "list_tasks", "update_task", "complete_task", "delete_task",
-    ]  # fmt: skip
+    assert first == second
+    assert first[:2] == ["add_tasks", "find_tasks"]
 
 
 async def test_the_answer_is_streamed_in_pieces(database: Database) -> None:

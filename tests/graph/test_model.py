@@ -99,10 +99,10 @@ async def test_a_streamed_answer_with_calls_is_put_together(provider: Provider) 
             [
                 text("Let me "),
                 text("see."),
-                call("", id="c1", name="add_task"),
+                call("", id="c1", name="add_tasks"),
                 call('{"title": "Buy'),
                 call(' milk"}'),
-                call("{}", index=1, id="c2", name="list_tasks"),
+                call("{}", index=1, id="c2", name="find_tasks"),
             ],
             finish="tool_calls",
         )
@@ -111,8 +111,8 @@ async def test_a_streamed_answer_with_calls_is_put_together(provider: Provider) 
     answer = await read_answer(model.astream("hello"))
     assert answer.text == "Let me see."
     assert [(c["name"], c["args"], c["id"]) for c in answer.tool_calls] == [
-        ("add_task", {"title": "Buy milk"}, "c1"),
-        ("list_tasks", {}, "c2"),
+        ("add_tasks", {"title": "Buy milk"}, "c1"),
+        ("find_tasks", {}, "c2"),
     ]
     assert answer.invalid_tool_calls == []
 
@@ -123,21 +123,24 @@ async def test_arguments_that_are_not_an_object_are_never_repaired(
     provider: Provider, finish: str | None, arguments: str
 ) -> None:
     provider.answers.append(
-        Stream([call("", id="c1", name="add_task"), call(arguments)], finish=finish)
+        Stream([call("", id="c1", name="add_tasks"), call(arguments)], finish=finish)
     )
     model = await models(provider).get(None)
     answer = await read_answer(model.astream("hello"))
     assert answer.tool_calls == []
     (invalid,) = answer.invalid_tool_calls
-    assert (invalid["id"], invalid["name"], invalid["args"]) == ("c1", "add_task", arguments)
+    assert (invalid["id"], invalid["name"], invalid["args"]) == ("c1", "add_tasks", arguments)
 
 
 async def test_a_cut_off_call_is_sent_back_to_the_provider_as_the_protocol_wants_it(
     database: Database, provider: Provider
 ) -> None:
     provider.answers += [
-        Stream([call('{"title": "Buy milk and', id="c1", name="add_task")], finish="length"),
-        Stream([call('{"title": "Buy milk"}', id="c2", name="add_task")], finish="tool_calls"),
+        Stream([call('{"title": "Buy milk and', id="c1", name="add_tasks")], finish="length"),
+        Stream(
+            [call('{"tasks": [{"title": "Buy milk"}]}', id="c2", name="add_tasks")],
+            finish="tool_calls",
+        ),
         Stream([text("Added.")]),
     ]
     async with agent(database, models=models(provider)) as graph:
@@ -190,7 +193,10 @@ async def test_the_conversation_that_the_provider_sees_is_the_stored_one(
     database: Database, provider: Provider
 ) -> None:
     provider.answers += [
-        Stream([call('{"title": "Buy milk"}', id="c1", name="add_task")], finish="tool_calls"),
+        Stream(
+            [call('{"tasks": [{"title": "Buy milk"}]}', id="c1", name="add_tasks")],
+            finish="tool_calls",
+        ),
         Stream([text("Added.")]),
         Stream([text("You are welcome.")]),
     ]
