@@ -213,6 +213,7 @@ class _Reading:
         edit = edit_between(before, step.messages)
         moved = any(_removes_all(message) for message in edit)
         sent = _leading_input(new_among(edit, before), past_results=moved)
+        answers = parent is not None and parent.next == (APPROVAL,) and not sent
         owner = self.owners.get(parent.id) if parent else None
         if (
             owner is not None
@@ -229,8 +230,8 @@ class _Reading:
             episode = self._begin("run", step, parent)
             episode.input = sent or None
             added = edit if moved else edit[len(sent) :]
-            episode.begins_with_answer = parent is not None and parent.next == (APPROVAL,)
-        if parent is not None and parent.next == (APPROVAL,):
+            episode.begins_with_answer = answers
+        if answers:
             asked_again = step.next == (APPROVAL,) and not edit
             episode.answers.append(None if asked_again else step.decisions)
             # The run that the answer began has a limit of its own.

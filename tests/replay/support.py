@@ -62,6 +62,7 @@ class Talk:
         approval: Approval | None = None,
         config: dict[str, Any] | None = None,
         model: BaseChatModel | None = None,
+        given: Any = None,
         **more: Any,
     ) -> list[BaseMessage]:
         """One run of the graph; returns the transcript after it.
@@ -75,13 +76,14 @@ class Talk:
             approval: which calls need approval, in the run's context.
             config: more of the run's config.
             model: answers in place of a script.
+            given: the run's input, if it is not a text.
             more: arguments of `ainvoke`.
         """
         scripted = model or ScriptedModel(answers)
         self.models.model = scripted
         sent = [HumanMessage(text)] if isinstance(text, str) else text
         result = await self.graph.ainvoke(
-            None if sent is None else {"messages": sent},
+            given if sent is None else {"messages": sent},
             {**on(thread, at), **(config or {})},
             context=Context(time_zone=zone, approval=approval),
             **more,
