@@ -1,5 +1,7 @@
 """Deleting tasks, and what keeps the wrong ones from being deleted."""
 
+from typing import Any
+
 import pytest
 
 from storage.database import Database
@@ -46,12 +48,12 @@ async def test_a_reference_to_several_tasks_changes_none_and_names_them(
 ) -> None:
     async with person(database) as ann:
         await ann.add("Call the dentist", "Pay the dentist")
-        item: dict[str, str] | str = "the dentist one"
-        if tool == "update_tasks":
-            item = {"task": item, "title": "x"}
-        if tool == "reschedule_tasks":
-            item = {"task": item, "due": "tomorrow"}
-        result = await ann.ask(tool, tasks=[item])
+        reference = "the dentist one"
+        items: dict[str, Any] = {
+            "update_tasks": {"task": reference, "title": "x"},
+            "reschedule_tasks": {"task": reference, "due": "tomorrow"},
+        }
+        result = await ann.ask(tool, tasks=[items.get(tool, reference)])
         assert result.isError
         assert result.structuredContent is not None
         [found] = result.structuredContent["results"]
