@@ -14,11 +14,6 @@ from .task_tools import TaskTools
 SERVER = "mcp_server"
 
 
-def is_task_tool(tool: BaseTool) -> bool:
-    """Whether it is one of the task server's, which knows what it has answered before."""
-    return SERVER not in (tool.metadata or {})
-
-
 class AgentTools:
     """The task tools, then those of other servers in the order of the file, by name within each.
 
