@@ -1,0 +1,104 @@
+"""The task server over HTTP in this process, and what is asked of it, whatever its tools are."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import uvicorn
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CallToolResult
+
+from storage.database import Database
+from storage.tokens import create_token
+from tools.standalone.http import PATH, create_app
+from tools.standalone.settings import StandaloneSettings
+
+LOCAL = ("127.0.0.1", "localhost")
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 0,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+LIST_TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+
+
+@asynccontextmanager
+async def serving(
+    database: Database | Callable[[], Database], *, hosts: tuple[str, ...] = LOCAL
+) -> AsyncIterator[str]:
+    """The server's URL, while it serves."""
+    opened = database if callable(database) else lambda: database
+    app = create_app(opened, StandaloneSettings(time_zone="UTC"), hosts)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=10))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}{PATH}"
+        served = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield url
+        finally:
+            server.should_exit = True
+            await served
+
+
+async def token_for(database: Database, user: str, **more: Any) -> str:
+    async with database.session() as session:
+        token, _ = await create_token(session, user, name="test", **more)
+        await session.commit()
+    return token
+
+
+def bearing(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@asynccontextmanager
+async def client(url: str, token: str) -> AsyncIterator[tuple[ClientSession, str]]:
+    """A session of the official client, and its id."""
+    async with (
+        httpx.AsyncClient(headers=bearing(token), trust_env=False, timeout=60) as http,
+        streamable_http_client(url, http_client=http) as (reading, writing, session_id),
+        ClientSession(reading, writing) as session,
+    ):
+        await session.initialize()
+        yield session, session_id() or ""
+
+
+async def post(
+    url: str, message: dict[str, Any] = INITIALIZE, /, **headers: str
+) -> httpx.Response:
+    """A message as any program would send it."""
+    accepted = {"Accept": "application/json, text/event-stream"}
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+        return await http.post(
+            url,
+            json=message,
+            headers=accepted | {name.replace("_", "-"): value for name, value in headers.items()},
+        )
+
+
+async def add(session: ClientSession, title: str, due: str | None = None, **meta: Any) -> Any:
+    """The task that was added."""
+    result = await session.call_tool("add_task", {"title": title, "due": due}, meta=meta)
+    return _structured(result)["task"]
+
+
+async def titles(session: ClientSession, **meta: Any) -> list[str]:
+    """The titles of the open tasks that the client sees."""
+    result = await session.call_tool("list_tasks", {}, meta=meta)
+    return sorted(task["title"] for task in _structured(result)["tasks"])
+
+
+def _structured(result: CallToolResult) -> dict[str, Any]:
+    assert not result.isError, result.content
+    assert result.structuredContent is not None
+    return result.structuredContent
