@@ -29,18 +29,24 @@ INITIALIZE = {
         "clientInfo": {"name": "test", "version": "1"},
     },
 }
-LIST_TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+#: Asks for the open tasks.
+LIST = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {"name": "list_tasks", "arguments": {}},
+}
 
 
 @asynccontextmanager
 async def serving(
-    database: Database | Callable[[], Database], *, hosts: tuple[str, ...] = LOCAL
+    database: Database | Callable[[], Database], *, hosts: tuple[str, ...] = LOCAL, port: int = 0
 ) -> AsyncIterator[str]:
     """The server's URL, while it serves."""
     opened = database if callable(database) else lambda: database
     app = create_app(opened, StandaloneSettings(time_zone="UTC"), hosts)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=10))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", port)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}{PATH}"
         served = asyncio.create_task(server.serve(sockets=[listening]))
         try:
@@ -62,20 +68,18 @@ def bearing(token: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def client(url: str, token: str) -> AsyncIterator[tuple[ClientSession, str]]:
-    """A session of the official client, and its id."""
+async def client(url: str, token: str) -> AsyncIterator[ClientSession]:
+    """The official client."""
     async with (
         httpx.AsyncClient(headers=bearing(token), trust_env=False, timeout=60) as http,
-        streamable_http_client(url, http_client=http) as (reading, writing, session_id),
+        streamable_http_client(url, http_client=http) as (reading, writing, _),
         ClientSession(reading, writing) as session,
     ):
         await session.initialize()
-        yield session, session_id() or ""
+        yield session
 
 
-async def post(
-    url: str, message: dict[str, Any] = INITIALIZE, /, **headers: str
-) -> httpx.Response:
+async def post(url: str, message: dict[str, Any] = INITIALIZE, /, **headers: str) -> httpx.Response:
     """A message as any program would send it."""
     accepted = {"Accept": "application/json, text/event-stream"}
     async with httpx.AsyncClient(trust_env=False, timeout=60) as http:

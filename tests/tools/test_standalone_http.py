@@ -1,8 +1,10 @@
 """The task server over HTTP: who may use it, whose tasks they have, and nobody else's."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -13,7 +15,7 @@ from storage.forgetting import delete_user
 from storage.tokens import list_tokens, revoke_token
 from tests.tools.http_support import (
     INITIALIZE,
-    LIST_TOOLS,
+    LIST,
     add,
     bearing,
     client,
@@ -51,7 +53,7 @@ async def test_a_request_without_a_token_that_is_good_is_told_to_bring_one(
     token = await token_for(database, "ann")
     shown = {name: value.format(token=token) for name, value in headers.items()}
     async with serving(database) as url:
-        for message in (INITIALIZE, LIST_TOOLS):
+        for message in (INITIALIZE, LIST):
             refused = await post(url, message, **shown)
             assert refused.status_code == 401
             assert refused.headers["WWW-Authenticate"].startswith("Bearer ")
@@ -81,8 +83,8 @@ async def test_a_token_that_was_revoked_or_expired_or_whose_user_is_gone_is_refu
 async def test_a_client_has_the_tasks_of_its_token_whatever_it_says(database: Database) -> None:
     async with (
         serving(database) as url,
-        client(url, await token_for(database, "ann")) as (ann, _),
-        client(url, await token_for(database, "bob")) as (bob, _),
+        client(url, await token_for(database, "ann")) as ann,
+        client(url, await token_for(database, "bob")) as bob,
     ):
         await add(ann, "Ann's")
         forged = {META_USER: "ann", META_NOW: "2001-01-01T00:00:00+00:00"}
@@ -97,8 +99,8 @@ async def test_a_client_has_the_tasks_of_its_token_whatever_it_says(database: Da
 async def test_calls_of_two_users_at_the_same_time_do_not_mix(database: Database) -> None:
     async with (
         serving(database) as url,
-        client(url, await token_for(database, "ann")) as (ann, _),
-        client(url, await token_for(database, "bob")) as (bob, _),
+        client(url, await token_for(database, "ann")) as ann,
+        client(url, await token_for(database, "bob")) as bob,
     ):
         each = {"ann": ann, "bob": bob}
         await asyncio.gather(
@@ -112,8 +114,8 @@ async def test_an_idempotency_key_is_its_users_own(database: Database) -> None:
     key = {META_KEY: "k"}
     async with (
         serving(database) as url,
-        client(url, await token_for(database, "ann")) as (ann, _),
-        client(url, await token_for(database, "bob")) as (bob, _),
+        client(url, await token_for(database, "ann")) as ann,
+        client(url, await token_for(database, "bob")) as bob,
     ):
         assert (await add(ann, "Ann's", **key))["title"] == "Ann's"
         assert (await add(bob, "Bob's", **key))["title"] == "Bob's"
@@ -121,38 +123,37 @@ async def test_an_idempotency_key_is_its_users_own(database: Database) -> None:
         assert (await titles(ann), await titles(bob)) == (["Ann's"], ["Bob's"])
 
 
-async def test_a_session_is_of_no_use_with_another_token(database: Database) -> None:
-    token = await token_for(database, "ann")
-    others = [await token_for(database, "bob"), await token_for(database, "ann")]
-    async with serving(database) as url, client(url, token) as (ann, session_id):
+async def test_a_session_that_somebody_names_changes_nothing(database: Database) -> None:
+    token, other = await token_for(database, "ann"), await token_for(database, "bob")
+    async with serving(database) as url, client(url, token) as ann:
         await add(ann, "Ann's")
-        for other in others:
-            at_it = {"mcp_session_id": session_id, **bearing(other)}
-            assert (await post(url, LIST_TOOLS, **at_it)).status_code == 404
-            async with httpx.AsyncClient(trust_env=False) as http:
-                headers = {"Mcp-Session-Id": session_id, "Accept": "text/event-stream"}
+        opened = await post(url, **bearing(token))
+        assert "mcp-session-id" not in opened.headers
+        for named in ("", "0" * 32, "ann"):
+            within = {"mcp_session_id": named, **bearing(other)}
+            async with httpx.AsyncClient(headers=within, trust_env=False) as http:
                 for method in ("GET", "DELETE"):
-                    refused = await http.request(method, url, headers=headers | bearing(other))
-                    assert refused.status_code == 404
-        assert (await post(url, LIST_TOOLS, mcp_session_id=session_id)).status_code == 401
-        own = await post(url, LIST_TOOLS, mcp_session_id=session_id, **bearing(token))
-        assert own.status_code == 200
-        assert await titles(ann) == ["Ann's"]
+                    assert (await http.request(method, url)).status_code == 405
+            assert "Ann's" not in (await post(url, LIST, **within)).text
+        assert "Ann's" in (await post(url, LIST, **bearing(token))).text
 
 
-async def test_a_token_revoked_in_mid_session_is_of_no_use_from_the_next_request_on(
-    database: Database,
-) -> None:
+async def test_a_client_goes_on_when_the_server_was_started_anew(database: Database) -> None:
+    async with AsyncExitStack() as clients:
+        async with serving(database) as url:
+            token = await token_for(database, "ann")
+            ann = await clients.enter_async_context(client(url, token))
+            await add(ann, "Before")
+        async with serving(database, port=urlsplit(url).port or 0):
+            assert await titles(ann) == ["Before"]
+
+
+async def test_a_revoked_token_is_of_no_use_from_the_next_request_on(database: Database) -> None:
     token = await token_for(database, "ann")
-    async with serving(database) as url, client(url, token) as (ann, session_id):
-        await add(ann, "Ann's")
-        within = {"mcp_session_id": session_id, **bearing(token)}
-        assert (await post(url, LIST_TOOLS, **within)).status_code == 200
+    async with serving(database) as url:
+        assert (await post(url, LIST, **bearing(token))).status_code == 200
         await revoke_all(database, "ann")
-        assert (await post(url, LIST_TOOLS, **within)).status_code == 401
-        again = await token_for(database, "ann")
-        async with client(url, again) as (anew, _):
-            assert await titles(anew) == ["Ann's"]
+        assert (await post(url, LIST, **bearing(token))).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -180,8 +181,8 @@ async def test_a_page_or_a_name_that_is_not_known_is_refused_even_with_a_token(
 async def test_dates_are_in_the_zone_of_the_call_or_else_of_the_token(database: Database) -> None:
     async with (
         serving(database) as url,
-        client(url, await token_for(database, "ann", time_zone="Asia/Tokyo")) as (ann, _),
-        client(url, await token_for(database, "bob")) as (bob, _),
+        client(url, await token_for(database, "ann", time_zone="Asia/Tokyo")) as ann,
+        client(url, await token_for(database, "bob")) as bob,
     ):
 
         async def due(session: Any, **meta: Any) -> str:

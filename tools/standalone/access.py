@@ -1,8 +1,7 @@
 """Who calls over HTTP: what MCP's own middleware needs to know a token, and its user afterwards.
 
 The middleware asks for the token of every request anew, so one that is revoked is useless at once.
-A session belongs to the token that opened it, which the session manager of the MCP library sees to;
-still, a call's user is that of its own request, and not of the session.
+A call's user is that of the request it came in, also if a later version keeps sessions.
 """
 
 import logging
@@ -55,7 +54,6 @@ class Tokens:
             return None
         return AccessToken(
             token=token,
-            # What a session belongs to, together with the subject.
             client_id=str(bearer.token_id),
             subject=bearer.subject,
             scopes=[],

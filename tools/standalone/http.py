@@ -1,4 +1,9 @@
-"""Many people's tasks over streamable HTTP; each request says whose by its bearer token."""
+"""Many people's tasks over streamable HTTP; each request says whose by its bearer token.
+
+There are no sessions: the tools need none, and so nobody can use another's, a client goes on after
+the server was started anew, and there is nothing to keep for clients that don't come back. For the
+same reason there is no stream for what a server may want to tell by itself.
+"""
 
 import signal
 import socket
@@ -12,7 +17,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from storage.database import Database, connect
 
@@ -40,6 +45,7 @@ def create_app(
     """
     server = create_server(database, identify=from_token(settings.zone))
     server.settings.streamable_http_path = PATH
+    server.settings.stateless_http = True
     # An answer is one piece, which a server that stops still sends to its end.
     server.settings.json_response = True
     server.settings.transport_security = TransportSecuritySettings(
@@ -51,9 +57,9 @@ def create_app(
             for port in ("", ":*")
         ],
     )
-    protected = RequireAuthMiddleware(server.streamable_http_app(), required_scopes=[])
+    calls = Router([Route(PATH, server.streamable_http_app(), methods=["POST"])])
     return Starlette(
-        routes=[Route(PATH, protected)],
+        routes=[Route(PATH, RequireAuthMiddleware(calls, required_scopes=[]))],
         middleware=[
             Middleware(
                 AuthenticationMiddleware,
@@ -68,7 +74,7 @@ def create_app(
 async def serve(
     uri: str, settings: StandaloneSettings, listening: socket.socket, hosts: Collection[str]
 ) -> None:
-    """Serve until SIGINT or SIGTERM; calls under way are finished, then sessions are closed.
+    """Serve until SIGINT or SIGTERM; calls under way are finished.
 
     Must be called in the main thread.
 
