@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install dev test test-all check format bench bench-reading wheel lock clean
+.PHONY: install dev test test-all check format bench bench-reading docs wheel lock clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -17,6 +17,7 @@ help:
 	@echo "make check     format, lint, types, import contracts, migrations against models"
 	@echo "make bench     measure the transcript tree against the plain saver"
 	@echo "make bench-reading  measure reading and searching a million messages"
+	@echo "make docs      write docs/tools.md from what the task server says of itself"
 	@echo "make wheel     build the checkpointer by itself, for other LangGraph apps, into dist/"
 	@echo "make install   make $(VENV) and install what is pinned in requirements.lock"
 	@echo "make format    format the code"
@@ -53,6 +54,9 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m bench
+
+docs: $(INSTALLED)
+	@$(BIN)/python -m server.reference
 
 wheel: $(INSTALLED)
 	@cd wheels/langgraph-transcript && $(CURDIR)/$(BIN)/python -m hatchling build -t wheel -d $(CURDIR)/dist

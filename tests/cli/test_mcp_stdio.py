@@ -56,12 +56,12 @@ async def test_tasks_are_kept_for_the_user_of_the_environment(
         assert (await ann.list_tools()).tools
         # Who the client claims to be does not count; for which call and in which zone it asks does.
         meta = {META_USER: "bob", META_KEY: "k"}
-        first = await add(ann, "Buy milk 🥛", "2031-12-01", **meta)
-        assert first["due"] == "2031-12-01T23:59:00+09:00"
-        assert await add(ann, "Buy milk 🥛", "2031-12-01", **meta) == first
+        first = await add(ann, "Buy milk 🥛", "2031-12-01T09:00", **meta)
+        assert first["due"] == "2031-12-01T09:00:00+09:00"
+        assert await add(ann, "Buy milk 🥛", "2031-12-01T09:00", **meta) == first
         vienna = {META_TIME_ZONE: "Europe/Vienna"}
-        second = await add(ann, "Water the plants", "2031-12-01", **vienna)
-        assert second["due"] == "2031-12-01T23:59:00+01:00"
+        second = await add(ann, "Water the plants", "2031-12-01T09:00", **vienna)
+        assert second["due"] == "2031-12-01T09:00:00+01:00"
     assert errors.read_text() == ""
 
     async with stdio_session(errors, TASK_AGENT_USER="bob", **settings) as bob:

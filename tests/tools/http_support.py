@@ -10,10 +10,10 @@ import httpx
 import uvicorn
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CallToolResult
 
 from storage.database import Database
 from storage.tokens import create_token
+from tests.tools.support import Person
 from tools.standalone.http import PATH, create_app
 from tools.standalone.settings import StandaloneSettings
 
@@ -34,7 +34,7 @@ LIST = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "tools/call",
-    "params": {"name": "list_tasks", "arguments": {}},
+    "params": {"name": "find_tasks", "arguments": {}},
 }
 
 
@@ -92,17 +92,12 @@ async def post(url: str, message: dict[str, Any] = INITIALIZE, /, **headers: str
 
 async def add(session: ClientSession, title: str, due: str | None = None, **meta: Any) -> Any:
     """The task that was added."""
-    result = await session.call_tool("add_task", {"title": title, "due": due}, meta=meta)
-    return _structured(result)["task"]
+    item = {"title": title, "due": due}
+    answer = await Person(session, meta).answer("add_tasks", tasks=[item])
+    assert answer["failed"] == 0, answer
+    return answer["results"][0]["task"]
 
 
 async def titles(session: ClientSession, **meta: Any) -> list[str]:
     """The titles of the open tasks that the client sees."""
-    result = await session.call_tool("list_tasks", {}, meta=meta)
-    return sorted(task["title"] for task in _structured(result)["tasks"])
-
-
-def _structured(result: CallToolResult) -> dict[str, Any]:
-    assert not result.isError, result.content
-    assert result.structuredContent is not None
-    return result.structuredContent
+    return sorted(await Person(session, meta).titles())

@@ -191,7 +191,7 @@ async def test_dates_are_in_the_zone_of_the_call_or_else_of_the_token(database: 
         assert await due(ann) == "2031-12-01T09:00:00+09:00"
         assert await due(ann, **{META_TIME_ZONE: "Europe/Vienna"}) == "2031-12-01T09:00:00+01:00"
         assert await due(bob) == "2031-12-01T09:00:00+00:00"
-        unknown = await bob.call_tool("list_tasks", {}, meta={META_TIME_ZONE: "Mars/Olympus"})
+        unknown = await bob.call_tool("find_tasks", {}, meta={META_TIME_ZONE: "Mars/Olympus"})
         assert unknown.isError
 
 
