@@ -9,9 +9,10 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+from psycopg.errors import UndefinedTable
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -30,16 +31,27 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from .conversations import explained
+from .connections import Connections, Pool
+from .conversations import TablesMissingError, explained
 from .errors import StorageError
 from .models import User, timestamp_column
 
 #: What a token begins with, so that people and programs that look for leaked secrets know it.
 PREFIX = "tagt_"
 NAME_MAX = 100
+LOCALE_MAX = 50
 SUBJECT_MAX = 500
 #: Most days that a token may be good for, unless it is good until it is revoked.
 DAYS_MAX = 3650
+
+
+SELECT_BEARER = """
+    SELECT t.id AS token_id, u.subject, t.time_zone, t.locale,
+           t.last_used_at IS NULL OR t.last_used_at <= now() - interval '1 hour' AS first_this_hour
+    FROM access_tokens t JOIN users u ON u.id = t.user_id
+    WHERE t.digest = %s AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+"""
+NOTE_USE = "UPDATE access_tokens SET last_used_at = date_trunc('hour', now()) WHERE id = %s"
 
 
 class TokenError(StorageError):
@@ -124,12 +136,14 @@ async def create_token(
         locale: such as "de-AT", for calls that name none; not looked at here.
 
     Raises:
-        TokenError: user or name are blank, too long or not storable, or days are too many.
+        TokenError: user, name or locale is blank, too long or not storable, or days are too many.
         TablesMissingError: the database has not been migrated.
     """
     name = name.strip()
     _check("user", subject, SUBJECT_MAX)
     _check("name", name, NAME_MAX)
+    if locale is not None:
+        _check("locale", locale, LOCALE_MAX)
     if days is not None and not 0 < days <= DAYS_MAX:
         raise TokenError(
             f"a token can't be good for {days:,} days: give 1 to {DAYS_MAX:,}, or leave the number "
@@ -160,31 +174,34 @@ async def create_token(
     return token, made
 
 
-async def find_bearer(session: AsyncSession, token: str) -> Bearer | None:
+async def find_bearer(pool: Pool, token: str) -> Bearer | None:
     """Who shows a token; none if it was never made, is revoked, or has expired.
 
-    Notes the hour, in a transaction that it commits.
+    It is asked before every call, so it is one statement, without SQLAlchemy. The first time in an
+    hour, the hour is noted.
 
     Raises:
-        TablesMissingError: the database has not been migrated.
+        DatabaseFailedError: the database did not answer.
+        TablesMissingError: it has not been migrated.
     """
-    with explained():
-        found = (
-            await session.exec(
-                select(AccessToken, User.subject)
-                .join(User, col(User.id) == col(AccessToken.user_id))
-                .where(col(AccessToken.digest) == _digest(token), _GOOD)
-            )
-        ).first()
-        if found is None:
-            return None
-        kept, subject = found
-        bearer = Bearer(kept.id, subject, kept.time_zone, kept.locale)
-        if kept.last_used_at is None or datetime.now(UTC) - kept.last_used_at >= timedelta(hours=1):
-            used = update(AccessToken).where(col(AccessToken.id) == kept.id)
-            await session.exec(used.values(last_used_at=func.date_trunc("hour", func.now())))
-            await session.commit()
-    return bearer
+    connections = Connections(pool)
+
+    async def look_up() -> Bearer | None:
+        async with connections.cursor() as cur:
+            await cur.execute(SELECT_BEARER, (_digest(token),))
+            row = await cur.fetchone()
+            if row is None:
+                return None
+            if row.pop("first_this_hour"):
+                await cur.execute(NOTE_USE, (row["token_id"],))
+            return Bearer(**row)
+
+    try:
+        return await connections.retried(look_up)
+    except UndefinedTable as error:
+        raise TablesMissingError(
+            "the database has no table of tokens. Run `task-agent migrate`."
+        ) from error
 
 
 async def list_tokens(

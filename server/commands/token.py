@@ -30,6 +30,9 @@ def create(
         str | None,
         typer.Option(help="The zone of “tomorrow at 9” for it, such as Europe/Vienna."),
     ] = None,
+    locale: Annotated[
+        str | None, typer.Option(help="How dates are written for it, such as de-AT.")
+    ] = None,
 ) -> None:
     """Make a token for a user and print it, this once: only a digest of it is kept."""
     from storage.errors import StorageError
@@ -43,7 +46,9 @@ def create(
         except InvalidValueError as error:
             raise StorageError(f"--time-zone: {error}") from error
     secret, made = _run(
-        lambda session: create_token(session, user, name=name, days=days, time_zone=time_zone)
+        lambda session: create_token(
+            session, user, name=name, days=days, time_zone=time_zone, locale=locale
+        )
     )
     # Alone on standard output, so that a script can take it from there.
     typer.echo(secret)

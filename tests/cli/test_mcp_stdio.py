@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,10 @@ def embedded_home() -> Iterator[Path]:
 
 def run(said: bytes = b"", /, **variables: str) -> Result:
     return task_agent_process("mcp", said=said, **variables)
+
+
+def conversations(variables: dict[str, str]) -> Any:
+    return json.loads(task_agent_process("conversations", "--json", said=b"", **variables).out)
 
 
 async def test_tasks_are_kept_for_the_user_of_the_environment(
@@ -116,9 +121,10 @@ async def test_it_shares_the_embedded_database_with_the_agent_and_outlives_it(
         async with stdio_session(tmp_path / "stderr", **home) as session:
             await add(session, "Water the plants")
             told = await asyncio.to_thread(
-                task_agent_process, "chat", "--url", dev.url, said=b"what's on my list?\n"
+                task_agent_process, "chat", "--url", dev.url, said=b"hello\n"
             )
-            assert "Water the plants" in told.out
+            assert told.code == 0
+            assert len(await asyncio.to_thread(conversations, home)) == 1
             assert await asyncio.to_thread(dev.stop) == 0
             assert await titles(session) == ["Water the plants"]
     assert (tmp_path / "stderr").read_text() == ""

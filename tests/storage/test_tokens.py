@@ -12,6 +12,7 @@ from storage.database import Database, connect
 from storage.forgetting import delete_user
 from storage.tokens import (
     DAYS_MAX,
+    LOCALE_MAX,
     NAME_MAX,
     SUBJECT_MAX,
     Bearer,
@@ -32,8 +33,7 @@ async def make(database: Database, user: str = "ann", **more: Any) -> tuple[str,
 
 
 async def bearer(database: Database, token: str) -> Bearer | None:
-    async with database.session() as session:
-        return await find_bearer(session, token)
+    return await find_bearer(database.pool, token)
 
 
 async def listed(database: Database, user: str | None = None) -> list[str]:
@@ -166,6 +166,8 @@ async def test_tokens_are_listed_the_newest_first(database: Database) -> None:
         {"user": "\udc80"},
         {"name": " "},
         {"name": "x" * (NAME_MAX + 1)},
+        {"locale": ""},
+        {"locale": "x" * (LOCALE_MAX + 1)},
         {"days": 0},
         {"days": DAYS_MAX + 1},
     ],
@@ -185,6 +187,21 @@ async def test_the_database_refuses_what_the_code_would_not_write(
     for statement in ("digest = '\\x00'", "name = ' '", f"user_id = '{UUID(int=0)}'"):
         with pytest.raises(psycopg.IntegrityError):
             change(database_url, statement)
+
+
+async def test_a_link_that_broke_while_it_was_idle_is_not_a_token_that_is_bad(
+    database: Database, database_url: str
+) -> None:
+    token, made = await make(database)
+    assert await bearer(database, token) is not None
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    found = await bearer(database, token)
+    assert found is not None
+    assert found.token_id == made.id
 
 
 async def test_a_database_that_was_not_migrated_is_told_to_be(empty_database_url: str) -> None:

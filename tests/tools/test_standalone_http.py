@@ -24,7 +24,7 @@ from tests.tools.http_support import (
     titles,
     token_for,
 )
-from tools.context import META_KEY, META_NOW, META_TIME_ZONE, META_USER
+from tools.context import META_KEY, META_LOCALE, META_NOW, META_TIME_ZONE, META_USER
 
 
 async def revoke_all(database: Database, user: str) -> None:
@@ -193,6 +193,18 @@ async def test_dates_are_in_the_zone_of_the_call_or_else_of_the_token(database: 
         assert await due(bob) == "2031-12-01T09:00:00+00:00"
         unknown = await bob.call_tool("find_tasks", {}, meta={META_TIME_ZONE: "Mars/Olympus"})
         assert unknown.isError
+
+
+async def test_dates_are_written_as_in_the_locale_of_the_call_or_else_of_the_token(
+    database: Database,
+) -> None:
+    async with (
+        serving(database) as url,
+        client(url, await token_for(database, "ann", locale="de-AT")) as ann,
+    ):
+        assert (await add(ann, "April", "3/4/2031"))["due"] == "2031-04-03"
+        american = {META_LOCALE: "en-US"}
+        assert (await add(ann, "March", "3/4/2031", **american))["due"] == "2031-03-04"
 
 
 async def test_a_database_that_does_not_answer_is_not_taken_for_a_bad_token(

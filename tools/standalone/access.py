@@ -44,8 +44,7 @@ class Tokens:
             TokensUnavailableError: the database did not answer.
         """
         try:
-            async with self._database().session() as session:
-                bearer = await find_bearer(session, token)
+            bearer = await find_bearer(self._database().pool, token)
         except Exception as error:
             # "Not good" would make a client throw its token away.
             logger.exception("a token could not be looked up")
