@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install dev test test-all check format bench bench-reading bench-calls wheel lock clean
+.PHONY: install dev test test-all check format bench bench-reading bench-calls docs wheel lock clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -18,6 +18,7 @@ help:
 	@echo "make bench     measure the transcript tree against the plain saver"
 	@echo "make bench-reading  measure reading and searching a million messages"
 	@echo "make bench-calls  measure a tool call beside what MCP adapters do by default"
+	@echo "make docs      write docs/tools.md from what the task server says of itself"
 	@echo "make wheel     build the checkpointer by itself, for other LangGraph apps, into dist/"
 	@echo "make install   make $(VENV) and install what is pinned in requirements.lock"
 	@echo "make format    format the code"
@@ -54,6 +55,9 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m bench
+
+docs: $(INSTALLED)
+	@$(BIN)/python -m server.reference
 
 wheel: $(INSTALLED)
 	@cd wheels/langgraph-transcript && $(CURDIR)/$(BIN)/python -m hatchling build -t wheel -d $(CURDIR)/dist

@@ -16,6 +16,8 @@ from pydantic import ValidationError
 
 from replay.errors import InvalidRecordingError, ReplayError
 from server.address import DEFAULT_PORT, DEFAULT_URL, Address
+from server.commands.mcp import mcp
+from server.commands.token import token
 from server.errors import ChatError, LaunchError
 from server.failures import Commands, first_problem
 from server.terminal import console, printable, show, this_command
@@ -44,6 +46,8 @@ replay = typer.Typer(no_args_is_help=True, help="Make tests of conversations, an
 app.add_typer(replay, name="replay")
 delete = typer.Typer(no_args_is_help=True, help="Delete a conversation or a user whole.")
 app.add_typer(delete, name="delete")
+app.add_typer(token, name="token")
+app.command()(mcp)
 
 
 def _print_version(wanted: bool) -> None:

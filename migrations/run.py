@@ -11,7 +11,8 @@ from sqlmodel import SQLModel
 
 import storage.langgraph_tables
 import storage.models
-import tools.models  # noqa: F401 - importing both `models` is what fills SQLModel.metadata
+import storage.tokens
+import tools.models  # noqa: F401 - importing these is what fills SQLModel.metadata
 from storage.schema import Finding, Part, SchemaReport, compare, expected_schema
 from storage.setup import LANGGRAPH_TABLES, REDUNDANT_INDEXES
 

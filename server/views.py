@@ -20,6 +20,7 @@ from storage.embedded.binaries import MAJOR, PACKAGE
 from storage.schema import SchemaReport
 from storage.search import Hit
 from storage.settings import DatabaseSettings, parse_url, shown
+from storage.tokens import TokenSummary
 
 from .terminal import call_line, printable, short
 
@@ -70,6 +71,29 @@ def hits_table(hits: Iterable[Hit], active: Collection[UUID]) -> Table:
             _text(hit.role if hit.id in active else f"┆ {hit.role}"),
             words,
             style="" if hit.id in active else "dim",
+        )
+    return table
+
+
+def tokens_table(tokens: Iterable[TokenSummary]) -> Table:
+    """Access tokens, a line each."""
+    table = _table("Id", "User", "Name", "Zone", "Created", "Last used", "State")
+    table.columns[0].no_wrap = True
+    for one in tokens:
+        state = "good"
+        if one.revoked_at is not None:
+            state = "revoked"
+        elif one.expires_at is not None:
+            state = f"{'until' if one.good else 'expired'} {_local(one.expires_at)}"
+        table.add_row(
+            str(one.id),
+            _text(one.user),
+            _text(one.name),
+            _text(one.time_zone or ""),
+            "" if one.created_at is None else _local(one.created_at),
+            "" if one.last_used_at is None else _local(one.last_used_at),
+            state,
+            style="" if one.good else "dim",
         )
     return table
 

@@ -1,7 +1,8 @@
 """Who calls a tool, when, and for which call of the agent.
 
 None of it is an argument of a tool: a model can't name a user. It comes in the request's `_meta`
-from a client in the same process, or from the environment of a server that one person started.
+from a client in the same process, from the environment of a server that one person started, or from
+the token that a client over HTTP has shown.
 """
 
 from collections.abc import Callable, Mapping
@@ -105,15 +106,29 @@ def from_meta(clock: Clock = utc_now) -> Identify:
     return identify
 
 
-def always(subject: str, zone: ZoneInfo, clock: Clock = utc_now) -> Identify:
+def always(
+    subject: str, zone: ZoneInfo, *, locale: str | None = None, clock: Clock = utc_now
+) -> Identify:
     """The same user whatever `_meta` says: for a client that may claim anything.
 
-    What it says of the call and its conversation is taken from it, which can do no harm to anybody
-    else.
+    What `_meta` says of the call is taken from it: its zone and locale, its idempotency key, its
+    place in a conversation. That can do no harm to anybody else.
+
+    Args:
+        subject: the user.
+        zone: for calls that name none.
+        locale: for calls that name none; none for English.
+        clock: says what time it is; `_meta` is not believed.
     """
 
     def identify(meta: Mapping[str, Any]) -> Caller:
-        return Caller(subject=subject, zone=zone, now=clock(), **_call(meta))
+        named, call = meta.get(META_TIME_ZONE), _call(meta)
+        return Caller(
+            subject=subject,
+            zone=time_zone(named) if named else zone,
+            now=clock(),
+            **call | {"locale": call["locale"] or locale},
+        )
 
     return identify
 

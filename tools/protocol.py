@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from anyio import AsyncFile
 from langchain_core.utils.json_schema import dereference_refs
 from mcp.server.fastmcp import FastMCP
 from mcp.server.fastmcp.exceptions import ToolError
 from mcp.server.fastmcp.tools import Tool
 from mcp.server.fastmcp.utilities.func_metadata import FuncMetadata
+from mcp.server.stdio import stdio_server
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from psycopg.errors import UndefinedTable
 from pydantic import ValidationError
@@ -99,6 +101,12 @@ class TaskServer(FastMCP[Any]):
             if not isinstance(cause, TaskError | ValidationError):
                 logger.error("%s failed", name, exc_info=cause)
             raise ToolError(_explained(name, cause)) from cause
+
+    async def run_over(self, reading: AsyncFile[str], writing: AsyncFile[str]) -> None:
+        """Serve one client, a message a line, until its end of `reading` is closed."""
+        server = self._mcp_server
+        async with stdio_server(reading, writing) as (received, sent):
+            await server.run(received, sent, server.create_initialization_options())
 
     def _refuse_unknown(self, name: str, arguments: dict[str, Any]) -> None:
         """FastMCP drops arguments that a tool hasn't got; `due_date` would be lost unseen."""

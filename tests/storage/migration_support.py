@@ -41,6 +41,8 @@ INSERT INTO task_lists (id, user_id, name)
 INSERT INTO task_calls (user_id, key, tool, result) SELECT id, 'k', 'add_tasks', '{}' FROM users;
 INSERT INTO task_events (id, user_id, position, key, turn_id, action, task_number, after)
     SELECT '00000000-0000-4000-8000-000000000006', id, 1, 'k', 'k', 'added', 1, '{}' FROM users;
+INSERT INTO access_tokens (id, user_id, digest, name)
+    SELECT '00000000-0000-4000-8000-000000000008', id, sha256('token'), 'laptop' FROM users;
 """
 )
 

@@ -301,8 +301,11 @@ async def test_a_server_for_one_person_believes_no_other_identity(database: Data
         new = {"tasks": [{"title": "x", "due": "2026-12-01 12:00"}]}
         first = await answer(session, "add_tasks", new, meta)
         task = first["results"][0]["task"]
-        assert task["due"] == "2026-12-01T12:00:00+09:00"
-        # Nor another clock; but the key is honoured.
+        # The zone that a call names harms nobody; where it names none, it is the person's.
+        assert task["due"] == "2026-12-01T12:00:00+01:00"
+        alone = await answer(session, "get_tasks", {"tasks": [1]}, {})
+        assert alone["results"][0]["task"]["due"] == "2026-12-01T20:00:00+09:00"
+        # Not another clock; but the key is honoured.
         assert not task["created"].startswith("2026-11-18T10:00:00")
         assert await answer(session, "add_tasks", new, meta) == first
     async with client(database) as session:

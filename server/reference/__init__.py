@@ -1,0 +1,1 @@
+"""`docs/tools.md`, written from what the task server says of itself."""

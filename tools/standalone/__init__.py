@@ -1,0 +1,1 @@
+"""The task server by itself, for any MCP client: one person over stdio, many over HTTP."""

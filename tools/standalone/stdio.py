@@ -1,0 +1,52 @@
+"""One person's tasks over standard input and output, for a client that starts the server itself."""
+
+import asyncio
+import os
+import signal
+import sys
+from io import TextIOWrapper
+
+import anyio
+
+from storage.database import connect
+
+from ..context import always
+from ..server import create_server
+from .settings import StandaloneSettings
+
+
+def take_standard_output() -> TextIOWrapper:
+    """Standard output for the protocol alone, from now on until the process ends.
+
+    What anything else prints, in Python or not, goes to standard error.
+    """
+    sys.stdout.flush()
+    output = open(os.dup(1), "w", encoding="utf-8", newline="\n")  # noqa: SIM115 - as long as the process
+    os.dup2(2, 1)
+    return output
+
+
+def serve(uri: str, settings: StandaloneSettings, output: TextIOWrapper) -> None:
+    """Serve until the client closes its end. Must be called in the main thread.
+
+    Args:
+        uri: Of a migrated database.
+        settings: Whom to serve.
+        output: What `take_standard_output` gave.
+
+    Raises:
+        DatabaseUnreachableError: no connection could be made.
+    """
+    # Else Ctrl-C would wait for the thread that reads standard input, until somebody closes it. An
+    # open transaction is rolled back by the database, whichever way the process ends.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    asyncio.run(_serve(uri, settings, output))
+
+
+async def _serve(uri: str, settings: StandaloneSettings, output: TextIOWrapper) -> None:
+    # Whoever is at the other end may claim to be anybody in `_meta`.
+    identify = always(settings.user, settings.zone)
+    reading = TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
+    async with connect(uri) as database:
+        server = create_server(lambda: database, identify=identify)
+        await server.run_over(anyio.wrap_file(reading), anyio.wrap_file(output))
