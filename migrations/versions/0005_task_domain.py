@@ -1,7 +1,7 @@
 """Lists, subtasks, labels, recurrence; the ledger of calls apart from the ledger of changes.
 
 Revision ID: 0005
-Revises: 0003
+Revises: 0004
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ from migrations import create
 from migrations.run import metadata as models
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
