@@ -8,9 +8,10 @@ import re
 from datetime import datetime
 from typing import Any
 
+from ..calls import REJECTED
 from .intents import NotUnderstood, Talk, Topic
 from .parsing import LONGEST_MESSAGE, MOST_COMMANDS
-from .results import Outcome
+from .results import Item, Outcome, named_tasks
 
 INTRODUCTION = (
     "I am the offline model, which understands plain task commands only; with OPENAI_API_KEY set, "
@@ -19,12 +20,14 @@ INTRODUCTION = (
 ABILITIES = """\
 I keep your task list. You can write, for example:
 - add buy milk tomorrow at 9, high priority
+- add water the plants every monday #home
 - remind me to call mum on friday at 5pm
-- what's on my list?
+- what's on my list? what's overdue?
 - move 2 to friday
 - done with the milk
-- delete the dentist one"""
-WIDER = "I can't narrow the list to a date or a priority, so this is all of it."
+- delete the dentist one
+- undo that"""
+WIDER = "I can't narrow the list to when tasks were done, so this is all of it."
 #: Asked where a tool found several tasks; a number alone is an answer to it.
 WHICH_ONE = "Which one? Give its number."
 NO_TOOLS = "No task tools are connected here, so I can't look at your list or change it."
@@ -35,11 +38,11 @@ _ANSWERS = {
     Topic.THANKS: f"You're welcome. {ABILITIES}",
     Topic.STOP: "All right, I changed nothing.",
     Topic.UNDO: (
-        "I can't undo a change yet, so nothing was changed. You can set a task right with, for "
-        'example, "rename 2 to …" or "move 2 to friday", or add one again.'
+        'To take back all that your last message changed, say "undo that". I changed nothing now.'
     ),
     Topic.REOPEN: (
-        "I can't open a completed task again, so nothing was changed. You can add it once more."
+        'To open a completed task again, say "reopen 3", or "reopen the milk". I changed nothing '
+        "now."
     ),
     Topic.EVERYTHING: (
         "I complete or delete only tasks that you name, by number or by words of the title, so "
@@ -70,21 +73,20 @@ _ANSWERS = {
         "so I did nothing. Please send it without."
     ),
 }
-_DONE = {"added": "Added", "updated": "Updated", "completed": "Completed", "deleted": "Deleted"}
-_EMPTY = {
-    "open": "You have no open tasks.",
-    "completed": "You have no completed tasks.",
-    "all": "You have no tasks.",
-}
+#: What a tool did is said in its own word, with the details of the task as it is now for these.
+_DETAILED = frozenset(("added", "updated", "rescheduled", "reopened", "restored", "unarchived"))
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 # What the tools tell a model to do next, at the end of an error. Titles stand in quotation marks
 # there, so nothing of them is cut off.
 _FOR_A_MODEL = re.compile(
-    r'(?:(?:^|(?<=[.!?…]) )(?:Ask the user|Call list_tasks)|; list_tasks)\b[^"]*$'
+    r"(?:(?:^|(?<=[.!?…]) )(?:Ask the user|Call find_tasks|find_activity shows|Put it right)"
+    r'|; find_tasks)\b[^"]*$'
 )
 _NOT_FOUND = re.compile(r'No task is meant by ".*?"; nothing was changed\.', re.DOTALL)
+
+_DAY_ALONE = re.compile(r"\d{4}-\d\d-\d\d")
 
 _LONGEST_QUOTE = 1000
 _LONGEST_NOTE = 200
@@ -104,13 +106,23 @@ def answer_outcome(outcome: Outcome) -> str:
     """Say what came of a tool call."""
     if outcome.text is None:
         return f"The tool {outcome.tool} gave no answer, so I don't know whether it did anything."
+    if outcome.unmade and outcome.text.startswith(REJECTED):
+        return "You did not allow that, so nothing was changed."
+    if (items := outcome.items) is not None:
+        said = [_item(outcome, item) for item in items]
+        if outcome.tool == "undo_changes" and not outcome.failed:
+            said.insert(0, "Undone:")
+        return "\n".join(dict.fromkeys(said))
     if outcome.failed:
-        return _failure(outcome)
+        return _failure(outcome.tool, outcome.error or "")
     if (tasks := outcome.tasks) is not None:
         return _list(outcome, tasks)
-    if (task := outcome.task) is not None:
-        return _change(outcome.data or {}, task)
     return f'The tool {outcome.tool} answered: "{_clip(outcome.text, _LONGEST_QUOTE)}"'
+
+
+def is_missing(item: Item) -> bool:
+    """Whether an item failed since there is no such task."""
+    return _NOT_FOUND.match(str(item.result.get("error"))) is not None
 
 
 def name_task(task: dict[str, Any]) -> str:
@@ -120,62 +132,111 @@ def name_task(task: dict[str, Any]) -> str:
 
 def show_time(value: object) -> str:
     """Return an ISO 8601 time for people: "Mon 23 Nov 2026, 09:00"; another text as it is."""
+    text = str(value)
     try:
-        at = datetime.fromisoformat(str(value))
+        at = datetime.fromisoformat(text)
     except ValueError:
-        return _line(str(value))
+        return _line(text)
     day = f"{_WEEKDAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at.year}"
-    return f"{day}, {at:%H:%M}"
+    return day if _DAY_ALONE.fullmatch(text) else f"{day}, {at:%H:%M}"
 
 
-def _failure(outcome: Outcome) -> str:
-    error = outcome.error or ""
+def _failure(tool: str, error: str, reference: str = "") -> str:
     said = _FOR_A_MODEL.sub("", error)
     if not said:
-        return f"The tool {outcome.tool} failed and did not say why."
+        return f"The tool {tool} failed and did not say why."
     if said != error and said[-1] not in ".!?…":
         said += "."
-    if outcome.several_meant:
-        return f"{_clip(said, _LONGEST_QUOTE)} {WHICH_ONE}"
     if (found := _NOT_FOUND.match(said)) is not None:
-        name = _line(str(outcome.arguments.get("task", "")), 100)
+        name = _line(reference, 100)
         name = f"#{name}" if name.isdecimal() else f'"{name}"'
         rest = _clip(said[found.end() :], _LONGEST_QUOTE)
         return f"No task {name} is on the list, so nothing was changed.{rest}"
-    return f"That did not work. {outcome.tool} says: {_clip(said, _LONGEST_QUOTE)}"
+    return f"That did not work. {tool} says: {_clip(said, _LONGEST_QUOTE)}"
 
 
-def _change(data: dict[str, Any], task: dict[str, Any]) -> str:
-    action, note = data.get("action"), data.get("note")
-    if action == "unchanged":
+def _item(outcome: Outcome, item: Item) -> str:
+    """Say what became of one thing that a call asked for."""
+    result = item.result
+    if item.failed:
+        error = str(result["error"])
+        if item.candidates:
+            return f"{_clip(_FOR_A_MODEL.sub('', error), _LONGEST_QUOTE)} {WHICH_ONE}"
+        return _failure(outcome.tool, error, item.reference)
+    note = f" {_line(str(result['note']))}" if result.get("note") else ""
+    name = _subject(item)
+    if result["status"] == "unchanged":
         # The tool's note says why; the task is named in case it does not.
-        why = f" {_line(note)}" if isinstance(note, str) and note else ""
-        return f"Nothing changed: {name_task(task)}.{why}"
-    said = _DONE.get(str(action), f"{_line(str(action))}:")
-    details = _details(task) if action in {"added", "updated"} else ""
-    extra = f" {_line(note)}" if isinstance(note, str) and note else ""
-    return f"{said} {name_task(task)}{details}.{extra}"
+        return f"Nothing changed: {name}.{note}"
+    action = str(result.get("action") or "")
+    details = ""
+    if item.task is not None and (action in _DETAILED or not action):
+        details = _details(item.task)
+    said = f"{_line(action.capitalize())} {name}" if action else name
+    if action == "rescheduled" and item.task is not None and not item.task.get("due"):
+        details = f", no longer due{details}"
+    return f"{said}{details}.{note}{_related(result)}"
+
+
+def _subject(item: Item) -> str:
+    """Name what an item was about: a task or a list."""
+    if item.task is not None:
+        return name_task(item.task)
+    found = item.result.get("list")
+    name = found.get("name") if isinstance(found, dict) else None
+    return f'the list "{_line(name)}"' if isinstance(name, str) else "it"
+
+
+def _related(result: dict[str, Any]) -> str:
+    """Return what is said of other tasks: the next occurrence, and subtasks that are open."""
+    said = ""
+    for following in named_tasks([result.get("next")]):
+        said += f" The next one is {name_task(following)}{_details(following)}."
+    if parts := named_tasks(result.get("open_subtasks")):
+        said += f" Still open: {', '.join(map(name_task, parts))}."
+    return said
 
 
 def _list(outcome: Outcome, tasks: list[dict[str, Any]]) -> str:
-    state = str((outcome.data or {}).get("state") or outcome.arguments.get("state") or "open")
-    text = outcome.arguments.get("text")
-    kind = {"open": "open ", "completed": "completed "}.get(state, "")
+    data = outcome.data or {}
+    note = f"\n{_line(str(data['note']))}" if data.get("note") else ""
     if not tasks:
-        if text:
-            return f'No {kind}task matches "{_line(str(text))}".'
-        return _EMPTY.get(state, _EMPTY["all"])
-    total = (outcome.data or {}).get("total")
+        return f"{_nothing_found(outcome.arguments)}{note}"
+    total = data.get("total")
     count = total if isinstance(total, int) and total >= len(tasks) else len(tasks)
-    about = f' that match "{_line(str(text))}"' if text else ""
-    noun = "task" if count == 1 else "tasks"
-    if text and count == 1:
-        about = about.replace("match", "matches")
-    lines = [f"You have {count} {kind}{noun}{about}:"]
+    lines = [f"You have {count} {_what_is_listed(outcome.arguments, count)}:"]
     lines += [f"- #{task['number']} {_line(task['title'])}{_details(task)}" for task in tasks]
     if count > len(tasks):
         lines.append(f"- … and {count - len(tasks)} more")
-    return "\n".join(lines)
+    return "\n".join(lines) + note
+
+
+def _nothing_found(arguments: dict[str, Any]) -> str:
+    conditions = {name for name, value in arguments.items() if value} - {"state"}
+    if conditions == {"text"}:
+        kind = _what_is_listed({"state": arguments.get("state")}, 1)
+        return f'No {kind} matches "{_line(str(arguments["text"]))}".'
+    return f"You have no {_what_is_listed(arguments, 0)}."
+
+
+def _what_is_listed(arguments: dict[str, Any], count: int) -> str:
+    """Say which tasks were looked for: 'open urgent tasks due today that match "milk"'."""
+    state, due = str(arguments.get("state") or "open"), str(arguments.get("due") or "")
+    said = [state] if state in {"open", "completed", "archived"} else []
+    if due == "overdue":
+        # What is done is not overdue any more.
+        said = [due] if state == "open" else [*said, due]
+    if priority := arguments.get("priority"):
+        said.append("urgent" if priority == "urgent" else f"{_line(str(priority))}-priority")
+    said.append("task" if count == 1 else "tasks")
+    if due and due != "overdue":
+        said.append(f"due {_line(due)}")
+    if labels := arguments.get("labels"):
+        names = labels if isinstance(labels, list) else [labels]
+        said += [f"#{_line(str(name))}" for name in names]
+    if text := arguments.get("text"):
+        said.append(f'that {"matches" if count == 1 else "match"} "{_line(str(text))}"')
+    return " ".join(said)
 
 
 def _details(task: dict[str, Any]) -> str:
@@ -185,8 +246,18 @@ def _details(task: dict[str, Any]) -> str:
         details += f", done {show_time(task['completed'])}"
     if task.get("due"):
         details += f", due {show_time(task['due'])}"
-    if task.get("priority") in {"high", "low"}:
+    if task.get("repeats"):
+        details += f", repeats {_line(str(task['repeats']))}"
+    if task.get("starts"):
+        details += f", not before {show_time(task['starts'])}"
+    if task.get("priority") in {"urgent", "high", "low"}:
         details += f", {task['priority']} priority"
+    if task.get("list") not in {None, "Inbox"}:
+        details += f', in "{_line(str(task["list"]))}"'
+    if task.get("parent"):
+        details += f", part of #{_line(str(task['parent']))}"
+    if isinstance(labels := task.get("labels"), list) and labels:
+        details += ", " + " ".join(f"#{_line(str(label))}" for label in labels)
     if task.get("notes"):
         details += f', note: "{_line(str(task["notes"]), _LONGEST_NOTE)}"'
     return details

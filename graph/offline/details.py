@@ -4,9 +4,11 @@ import re
 
 from .dues import leading_due, split_due
 from .intents import Add, Priority, Talk, Topic
+from .repeats import split_label, split_repeats
 from .wording import MY_LIST, QUOTED, Quotations, pattern, without_thanks
 
-_HIGH = r"(?:high(?:est)?|top|urgent|critical)"
+_URGENT = r"(?:urgent|critical)"
+_HIGH = rf"(?:high(?:est)?|top|{_URGENT})"
 _LOW = r"(?:low(?:est)?)"
 _NORMAL = r"(?:normal|medium|default|regular|ordinary)"
 _LEVEL = rf"(?:{_HIGH}|{_LOW}|{_NORMAL})"
@@ -60,7 +62,7 @@ def to_priority(words: str) -> Priority:
         return "low"
     if re.search(r"norm|medium|default|regular|ordinary", lowered):
         return "normal"
-    return "high"
+    return "urgent" if re.search(_URGENT, lowered) else "high"
 
 
 def leading_priority(text: str) -> tuple[Priority | None, str]:
@@ -80,11 +82,14 @@ def new_task(
 ) -> Add | Talk:
     """Read what follows "add" or "remind me to".
 
-    Only what stands at the end is taken off the title, in any order: a due time, a priority, "to
-    my list", "please". A due time or priority already known is kept, and the words stay.
+    Only what stands at the end is taken off the title, in any order: a due time, a priority, how
+    it repeats, labels, "to my list", "please". A due time or priority already known is kept, and
+    the words stay.
     """
     text, notes = _split_note(text)
     title = text.strip()
+    repeats: str | None = None
+    labels: list[str] = []
     for _ in range(8):
         before = title
         title = without_thanks(title)
@@ -92,6 +97,11 @@ def new_task(
             title = found["before"]
         if priority is None:
             priority, title = _split_priority(title)
+        title, label = split_label(title)
+        if label is not None and label.lower() not in map(str.lower, labels):
+            labels.insert(0, label)
+        if repeats is None:
+            title, repeats = split_repeats(title)
         if due is None:
             title, due = split_due(title)
         if found := _BRACKETED_END.fullmatch(title):
@@ -106,7 +116,14 @@ def new_task(
     restored = quotations.restore(title).strip()
     if not any(char.isalnum() for char in restored) and not re.search(r"[^\x00-\x7f]", restored):
         return Talk(Topic.WHAT_TO_ADD)
-    return Add(restored, due, priority, quotations.restore(notes) if notes else None)
+    return Add(
+        restored,
+        due,
+        priority,
+        quotations.restore(notes) if notes else None,
+        repeats,
+        tuple(labels),
+    )
 
 
 def _split_note(text: str) -> tuple[str, str | None]:

@@ -80,6 +80,14 @@ _EXPECTED = pattern(
     rf"|{_SPAN}(?: {_AT_TIME})?|{_CLOCK}|(?:at|by) {_HOUR})"
 )
 _PREPOSITION = pattern(r"(?:(?:due|by|on|before|until|till|no later than|not later than|for|to) )+")
+# "By friday" is another question than "on friday".
+_BOUND = pattern(r"[ ,]*(?:due )?(?:(?P<before>before)|by|until|till|(?:no|not) later than) ")
+_TODAY = pattern(
+    rf"tonight|this {_PART}|eod|(?:the )?end of (?:the )?day|in {_COUNT} (?:min|h).*"
+    rf"|{_AT_TIME}{_DAY_PART}|{_CLOCK}"
+)
+_FIRST_TIME = pattern(rf"^{_AT_TIME}{_DAY_PART},? (?:on )?")
+_TIME_OF_DAY = pattern(rf"(?:{_AFTER_DAY}|(?<=\d)[t ][0-2]?\d:[0-5]\d.*)$")
 # Ways to say a due time that the tools would not understand.
 _REWORDED = (
     (pattern(r",? before (?=\d|noon|mid|lunch)"), " at "),
@@ -137,6 +145,20 @@ def bare_due(text: str) -> str:
     for words, put in _REWORDED:
         bare = words.sub(put, bare)
     return bare
+
+
+def as_range(text: str) -> str:
+    """Return the days that a due time in a question stands for, as the tool reads them.
+
+    "due tomorrow at 9" -> "tomorrow", "by friday" stays; of a time of day the whole day is meant.
+    """
+    found = _BOUND.match(text)
+    due = bare_due(text.strip(" ,.;!?"))
+    days = "today" if _TODAY.fullmatch(due) else _TIME_OF_DAY.sub("", _FIRST_TIME.sub("", due))
+    if found is None:
+        return days
+    # "Before friday at 9" has the Friday in it.
+    return f"before {days}" if found["before"] and days == due else f"by {days}"
 
 
 def split_due(text: str) -> tuple[str, str | None]:

@@ -1,13 +1,13 @@
-"""Sentences that end a task: done, or deleted."""
+"""Sentences that end a task, done or deleted, or that open it again."""
 
 import re
 
 from .dues import split_due
-from .intents import Complete, Delete, Reference, Talk, Topic
+from .intents import Complete, Delete, Reference, Reopen, Talk, Topic
 from .references import read_references
 from .wording import MY_LIST, QUOTED, Quotations, pattern
 
-Ending = list[Complete] | list[Delete] | Talk | None
+Ending = list[Complete] | list[Delete] | list[Reopen] | Talk | None
 
 _DONE = (
     r"(?:done|complete|completed|finished|checked off|ticked off|crossed off|checked|ticked|closed)"
@@ -51,6 +51,11 @@ _IS_DONE = _patterns(
     rf"(?P<ref>.+?)(?: is| are| was| has been|'s| got)(?: now| already| all| finally)? {_DONE}"
     rf"(?: now| already)?",
 )
+_REOPEN = _patterns(
+    r"(?:re-?open|un-?complete|uncheck|untick|unmark|reactivate|unfinish) (?P<ref>.+)",
+    rf"(?:mark|set) (?P<ref>.+?) (?:as |to )?(?:not |un-?){_DONE}(?: yet| again)?",
+    r"(?:mark|set) (?P<ref>.+?) (?:as|to) (?:open|incomplete|not open)(?: again)?",
+)
 _DELETE = _patterns(
     r"(?:delete|remove|erase):? (?P<ref>.+)",
     r"(?:get rid of|forget about) (?P<ref>.+)",
@@ -85,7 +90,7 @@ _NO_TASK = re.compile(
 
 
 def read_ending(text: str, quotations: Quotations) -> Ending:
-    """Read a command that completes or deletes tasks.
+    """Read a command that completes, reopens or deletes tasks.
 
     Returns none unless the sentence is surely such a command: as a whole, without "if", "not" or
     "maybe", and for verbs that have other uses ("cancel", "drop", "finish") only with a reference
@@ -96,6 +101,9 @@ def read_ending(text: str, quotations: Quotations) -> Ending:
         return Talk(Topic.EVERYTHING)
     if _BARE.fullmatch(text):
         return Talk(Topic.WHICH)
+    targets = _first(_REOPEN, text, quotations, must_be_sure=False, done=True)
+    if targets is not None:
+        return targets if isinstance(targets, Talk) else [Reopen(task) for task in targets]
     for heads, sure in ((_DELETE, False), (_DELETE_IF_SURE, True)):
         targets = _first(heads, text, quotations, must_be_sure=sure, done=False)
         if targets is not None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-Priority = Literal["low", "normal", "high"]
+Priority = Literal["low", "normal", "high", "urgent"]
 State = Literal["open", "completed", "all"]
 
 
@@ -27,6 +27,8 @@ class Add:
     due: str | None = None
     priority: Priority | None = None
     notes: str | None = None
+    repeats: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,18 @@ class Show:
 
     state: State = "open"
     text: str | None = None
-    #: Whether the user asked for a date or a priority, which the list can't be narrowed to.
+    due: str | None = None
+    priority: Priority | None = None
+    labels: tuple[str, ...] = ()
+    #: Whether the user asked for when tasks were done, which the list can't be narrowed to.
     wider: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at one task."""
+
+    task: Reference
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,18 @@ class Complete:
     """A task that is done."""
 
     task: Reference
+
+
+@dataclass(frozen=True)
+class Reopen:
+    """A task that is not done after all."""
+
+    task: Reference
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What was changed last, to be taken back."""
 
 
 @dataclass(frozen=True)
@@ -105,5 +129,5 @@ class NotUnderstood:
     text: str
 
 
-Command = Add | Show | Update | AddNote | Complete | Delete
+Command = Add | Show | Look | Update | AddNote | Complete | Reopen | Delete | Undo
 Intent = Command | Talk | NotUnderstood

@@ -1,15 +1,18 @@
 """Sentences that ask for the list."""
 
 import re
+from dataclasses import replace
 
-from .dues import split_due
-from .intents import Show, State
+from .details import to_priority
+from .dues import as_range, split_due
+from .intents import Look, Reference, Show, State
+from .repeats import read_labels
 from .wording import QUOTED, Quotations, pattern
 
 _LONGEST = 200
 
 _MY = r"(?:my|the|our|your|any(?: of my)?|some)"
-_LEVEL = r"(?:(?:high|low|normal|top)[- ]priority|urgent|important|overdue|due)"
+_LEVEL = r"(?:(?:high|low|normal|top|urgent)[- ]priority|urgent|important|overdue|past due|due)"
 _OPEN = (
     r"(?:open|pending|outstanding|remaining|unfinished|undone|current|active|incomplete"
     r"|uncompleted)"
@@ -83,15 +86,22 @@ _WHOLE_LIST = _any_of(
     rf"{_SHOW} (?:all|all of)(?: {_MY})? {_NOUN}",
     rf"(?:all|all of) (?:my |the )?{_NOUN}",
     rf"everything|what are all (?:my|the) {_NOUN}",
-    # One task can't be shown by its number, so the list is.
-    rf"(?:{_SHOW}|{_WHATS}) (?:the )?(?:{_NOUN} |number |{_NOUN} number )?#?\d{{1,9}}",
     rf"{_SHOW} (?:both )?(?:open and {_DONE}|{_DONE} and open)(?: {_NOUN})?",
 )
 _LEVEL_LIST = _any_of(
-    rf"{_SHOW}(?: {_MY}| all(?: my| the)?)? {_LEVEL}(?: {_NOUN})?",
-    rf"(?:{_WHATS}(?: my| the)?|{_IS_THERE}any(?:thing)?|{_WHICH} are|my|the) {_LEVEL}"
+    rf"{_SHOW}(?: {_MY}| all(?: my| the)?)? (?P<level>{_LEVEL})(?: {_NOUN})?",
+    rf"(?:{_WHATS}(?: my| the)?|{_IS_THERE}any(?:thing)?|{_WHICH} are|my|the) (?P<level>{_LEVEL})"
     rf"(?: {_NOUN})?",
-    rf"{_LEVEL} {_NOUN}(?: do i have| {_ON_LIST})?",
+    rf"(?P<level>{_LEVEL}) {_NOUN}(?: do i have| {_ON_LIST})?",
+)
+_LABELLED = pattern(
+    rf"(?:(?:{_SHOW}(?: {_MY}| all(?: my| the)?)?|{_WHATS}(?: {_LEFT})?|which|what|my|all) )?"
+    rf"(?:(?P<kind>{_DONE}|{_OPEN}) )?(?:(?:{_NOUN}|everything|all)(?: do i have| are)? )?"
+    r"(?:(?:with|in|for|about|under|tagged|labell?ed)(?: (?:the )?(?:labels?|tags?))? )?"
+    rf"(?P<labels>#\w[^?]*?)(?: {_NOUN})?"
+)
+_ONE = pattern(
+    rf"(?:{_SHOW}|{_WHATS}) (?:the )?(?:{_NOUN} |number |{_NOUN} number )?#?(?P<n>\d{{1,9}})"
 )
 _IS_DONE = _any_of(
     rf"(?:is|are|was|were) (?P<text>.+?) (?:already )?{_DONE}(?: yet| already)?",
@@ -117,9 +127,12 @@ _PREFIX = pattern(
     r"|i (?:need|want|would like) to (?:know|see) "
     r"|do you know )(?P<rest>.+)"
 )
-_PAST = pattern(
-    r"(?P<rest>.+?) (?:yesterday|last (?:week|month|year)|recently|lately|this week|today)"
+_PAST = pattern(r"(?P<rest>.+?) (?P<when>yesterday|last (?:week|month|year)|recently|lately)")
+_AHEAD = pattern(
+    r"(?P<rest>.+?)(?: due)? (?:(?:in|within|over|for) )?(?:the )?"
+    r"(?P<when>(?:next|coming) (?:\d{1,3}|two|three|four|five|six|seven) (?:days|weeks|months))"
 )
+_DUE = pattern(r" due$")
 _TRAILER = pattern(
     r"(?P<rest>.+?) (?:right now|now|at the moment|currently|still|so far|again|yet|already"
     r"|altogether|in total|here)"
@@ -131,24 +144,47 @@ _NO_TEXT = pattern(
 )
 
 
-def read_question(text: str, quotations: Quotations) -> Show | None:
+def read_question(text: str, quotations: Quotations) -> Show | Look | None:
     """Read a sentence that asks for the list, or for tasks that have something in their text."""
     text = text.strip(" ?.!,;:")
     if not text or len(text) > _LONGEST:
         return None
-    if (found := _read(text, quotations)) is not None:
+    found = _read(text, quotations)
+    # "What do I have for tomorrow": there is no text to look for, but there may be a day.
+    if found is not None and found != Show():
         return found
-    # "What's due this week": the list can't be narrowed to a time, so all of it is shown.
-    past = _PAST.fullmatch(text)
-    rest, due = (past["rest"], "past") if past else split_due(text)
-    if due is not None and (found := _read(rest, quotations)) is not None:
-        return Show(found.state, found.text, wider=True)
+    rest, when = _split_when(text)
+    narrowed = None if when is None else _read_before_due(rest, quotations)
+    if when is not None and isinstance(narrowed, Show):
+        # "What did I finish today" asks when tasks were done, which the list can't tell apart.
+        if narrowed.state == "completed" or when in {"recently", "lately"}:
+            return replace(narrowed, wider=True)
+        return replace(narrowed, due=narrowed.due or as_range(when))
+    if found is not None:
+        return found
     if (prefix := _PREFIX.fullmatch(text)) is not None:
         return read_question(prefix["rest"], quotations)
     return None
 
 
-def _read(text: str, quotations: Quotations) -> Show | None:
+def _read_before_due(text: str, quotations: Quotations) -> Show | Look | None:
+    """Read what stands before a due time, with "due" as it needs it: "what's", "tasks due"."""
+    readings = (_read(words, quotations) for words in (text, f"{text} due", _DUE.sub("", text)))
+    return next((found for found in readings if found is not None), None)
+
+
+def _split_when(text: str) -> tuple[str, str | None]:
+    """Take off the end of a question for which days it asks."""
+    rest, due = split_due(text)
+    if due is not None:
+        return rest, text[len(rest) :]
+    for words in (_PAST, _AHEAD):
+        if (found := words.fullmatch(text)) is not None:
+            return found["rest"], found["when"].lower()
+    return text, None
+
+
+def _read(text: str, quotations: Quotations) -> Show | Look | None:
     if (trailer := _TRAILER.fullmatch(text)) is not None:
         text = trailer["rest"]
     states: tuple[tuple[tuple[re.Pattern[str], ...], State], ...] = (
@@ -159,15 +195,31 @@ def _read(text: str, quotations: Quotations) -> Show | None:
     for patterns, state in states:
         if _match(patterns, text):
             return Show(state)
-    if _match(_LEVEL_LIST, text):
-        return Show(wider=True)
+    if (one := _ONE.fullmatch(text)) is not None:
+        return Look(Reference(str(int(one["n"])), "number", unmistakable=True))
+    if (found := _match(_LEVEL_LIST, text)) is not None:
+        return _at_level(found["level"].lower())
+    found = _LABELLED.fullmatch(text)
+    if found is not None and not read_labels(text) and (labels := read_labels(found["labels"])):
+        return Show("completed" if _is_done(found["kind"]) else "open", labels=labels)
     if (found := _match(_IS_DONE, text)) is not None:
         return Show("all", _text(found["text"], quotations))
     if (found := _match(_FILTERED, text)) is not None:
-        kind = found.groupdict().get("kind")
-        done = kind is not None and re.fullmatch(_DONE, kind, re.IGNORECASE) is not None
+        done = _is_done(found.groupdict().get("kind"))
         return Show("completed" if done else "open", _text(found["text"], quotations))
     return None
+
+
+def _at_level(level: str) -> Show:
+    if level == "due":
+        return Show()
+    if level.endswith("due"):
+        return Show(due="overdue")
+    return Show(priority=to_priority(level))
+
+
+def _is_done(kind: str | None) -> bool:
+    return kind is not None and re.fullmatch(_DONE, kind, re.IGNORECASE) is not None
 
 
 def _match(patterns: tuple[re.Pattern[str], ...], text: str) -> re.Match[str] | None:

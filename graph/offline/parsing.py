@@ -3,7 +3,7 @@
 import re
 
 from .details import new_task
-from .intents import Add, Intent, NotUnderstood, Show, Talk, Topic
+from .intents import Add, Intent, Look, NotUnderstood, Show, Talk, Topic
 from .splitting import read_line
 from .wording import Quotations, pattern, squeeze, take_quotations
 
@@ -43,7 +43,7 @@ def understand(message: str) -> list[Intent]:
         return [Talk(Topic.TOO_MANY)]
     if Talk(Topic.STOP) in intents:
         return [Talk(Topic.STOP)]
-    harmless = Add | Show | Talk | NotUnderstood
+    harmless = Add | Show | Look | Talk | NotUnderstood
     if any(isinstance(intent, NotUnderstood) for intent in intents) and not all(
         isinstance(intent, harmless) for intent in intents
     ):

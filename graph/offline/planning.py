@@ -5,7 +5,7 @@ through the same steps, and finds in the messages which of them have been done. 
 a restart, a fork and a replay.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from .answers import (
     answer_not_understood,
     answer_outcome,
     answer_talk,
+    is_missing,
     name_task,
 )
 from .intents import (
@@ -28,18 +29,28 @@ from .intents import (
     Complete,
     Delete,
     Intent,
+    Look,
     NotUnderstood,
     Reference,
+    Reopen,
     Show,
     Talk,
     Topic,
+    Undo,
     Update,
 )
 from .parsing import number_alone, understand
-from .results import Outcome, message_text, number_spoken_of, rounds_of_calls
+from .results import Item, Outcome, message_text, number_spoken_of, rounds_of_calls
 
-ADD, LIST, UPDATE = "add_task", "list_tasks", "update_task"
-COMPLETE, DELETE = "complete_task", "delete_task"
+ADD, FIND, GET, UPDATE = "add_tasks", "find_tasks", "get_tasks", "update_tasks"
+COMPLETE, REOPEN, RESCHEDULE = "complete_tasks", "reopen_tasks", "reschedule_tasks"
+DELETE, UNDO = "delete_tasks", "undo_changes"
+# Calls of these tools in one step become a single call for all the tasks.
+_TOGETHER = frozenset((ADD, COMPLETE, REOPEN, DELETE))
+# The tools whose items name the task that is to be changed.
+_ABOUT_TASKS = _TOGETHER - {ADD} | {GET, UPDATE, RESCHEDULE}
+#: What takes a value away, to the tools.
+NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -60,12 +71,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class _Lookup:
-    """The look at the list that comes before a note, so that the notes there are not lost."""
+    """The look at a task that comes before a note, so that the notes there are not lost."""
 
     note: AddNote
 
 
 _Step = Intent | Call | _Lookup
+_ENDINGS = (Complete, Reopen, Delete)
 
 
 def reply(messages: Sequence[BaseMessage], tools: Set[str]) -> Reply:
@@ -99,14 +111,14 @@ class _Walk:
     #: The rounds of calls since the user's message that no step has claimed yet.
     ahead: list[list[Outcome]]
     said: list[str] = field(default_factory=list)
+    #: What the look at the task of a note has shown.
+    looked: Outcome | None = None
     puzzled: bool = False
 
     def go(self, batch: list[_Step]) -> list[Call]:
         """Return the calls of these steps, or none if they have been made or there are none."""
-        calls: list[Call] = []
-        for step in batch:
-            if (call := self._call(step)) is not None:
-                calls.append(call)
+        called = [call for step in batch if (call := self._call(step)) is not None]
+        calls = _together(called)
         if not calls:
             return []
         # A round that this plan did not ask for, of another model perhaps, is reported as well.
@@ -116,7 +128,7 @@ class _Walk:
             return calls
         outcomes = self.ahead.pop(0)
         if isinstance(batch[0], _Lookup):
-            self.past.append(outcomes)
+            [self.looked] = outcomes
             return []
         self._report(outcomes)
         if any(isinstance(step, Show) and step.wider for step in batch) and outcomes[-1].tasks:
@@ -145,16 +157,26 @@ class _Walk:
             case Talk():
                 call = answer_talk(step)
             case Add():
-                call = Call(ADD, _given(step.title, step.due, step.priority, step.notes))
-            case Show(state=state, text=text):
-                call = Call(LIST, {"state": state, **({"text": text} if text else {})})
-            case _Lookup(note=AddNote(task=task)):
-                named = {"text": task.words} if task.kind == "name" else {}
-                call = Call(LIST, {"state": "all", **named})
+                call = Call(ADD, {"tasks": [_new_task(step)]})
+            case Show():
+                call = Call(FIND, _conditions(step))
+            case Undo():
+                call = Call(UNDO, {})
+            case _Lookup(note=AddNote(task=task)) | Look(task=task):
+                call = self._about(task, lambda named: Call(GET, {"tasks": [named]}))
             case AddNote():
-                call = self._noted(step)
-            case Update() | Complete() | Delete():
-                call = self._change(step)
+                if self.looked is None:
+                    return None
+                call = _noted(step, self.looked)
+                self.looked = None
+            case Update(task=task):
+                call = self._about(task, lambda named: _updated(step, named))
+            case Complete(task=task):
+                call = self._about(task, lambda named: Call(COMPLETE, {"tasks": [named]}))
+            case Reopen(task=task):
+                call = self._about(task, lambda named: Call(REOPEN, {"tasks": [named]}))
+            case Delete(task=task):
+                call = self._about(task, lambda named: Call(DELETE, {"tasks": [named]}))
             case Call():
                 call = step
         if isinstance(call, Call) and call.tool not in self.tools:
@@ -164,46 +186,70 @@ class _Walk:
             return None
         return call
 
-    def _named(self, task: Reference) -> str | None:
-        """Return the tool's argument for a task; none for a pronoun that stands for none."""
-        return number_spoken_of(self.past) if task.kind == "pronoun" else task.words
+    def _about(self, task: Reference, make: Callable[[str], Call]) -> Call | str:
+        """Make the call about a task, or ask which one when a pronoun stands for none."""
+        named = number_spoken_of(self.past) if task.kind == "pronoun" else task.words
+        return answer_talk(Talk(Topic.WHICH)) if named is None else make(named)
 
-    def _change(self, step: Update | Complete | Delete) -> Call | str:
-        task = self._named(step.task)
-        if task is None:
-            return answer_talk(Talk(Topic.WHICH))
-        if isinstance(step, Update):
-            changes = _given(step.title, step.due, step.priority, step.notes)
-            return Call(UPDATE, {"task": task, **changes})
-        return Call(COMPLETE if isinstance(step, Complete) else DELETE, {"task": task})
 
-    def _noted(self, step: AddNote) -> Call | str:
-        """Add a note behind the notes that the list shows, since the tool replaces them."""
-        found = self.past[-1][0] if self.past and self.past[-1] else None
-        if found is None or found.tool != LIST:
-            return NO_TOOLS
-        if found.tasks is None:
-            return answer_outcome(found)
-        if step.task.kind == "pronoun":
-            wanted = number_spoken_of(self.past[:-1])
-            if wanted is None:
-                return answer_talk(Talk(Topic.WHICH))
-            tasks = _matching(found.tasks, Reference(wanted, "number"))
-        else:
-            tasks = _matching(found.tasks, step.task)
-        if not tasks:
-            return (
-                f'I found no task "{step.task.words}" on the list, so the note was not added. '
-                '"Set the notes of 3 to …" writes notes by number, in place of those there.'
-            )
-        if len(tasks) > 1:
-            names = ", ".join(name_task(task) for task in tasks)
-            return (
-                f"Several tasks match, so the note was not added: {names}. Please say the number."
-            )
-        notes = [str(tasks[0].get("notes") or ""), step.note]
-        joined = "\n".join(note for note in notes if note)
-        return Call(UPDATE, {"task": str(tasks[0]["number"]), "notes": joined})
+def _new_task(step: Add) -> dict[str, Any]:
+    """Return the item that adds a task."""
+    values = {
+        "title": step.title,
+        "notes": step.notes,
+        "priority": step.priority,
+        "labels": list(step.labels) or None,
+        "due": step.due,
+        "repeats": step.repeats,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _conditions(step: Show) -> dict[str, Any]:
+    """Return the arguments that find the tasks."""
+    values = {
+        "state": step.state,
+        "text": step.text,
+        "labels": list(step.labels),
+        "priority": step.priority,
+        "due": step.due,
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def _updated(step: Update, task: str) -> Call:
+    """Return the call that makes a change; an empty text takes the value away."""
+    if step.due is not None:
+        return Call(RESCHEDULE, {"tasks": [{"task": task, "due": step.due or NONE}]})
+    values = {"title": step.title, "notes": step.notes, "priority": step.priority}
+    changes = {name: value or NONE for name, value in values.items() if value is not None}
+    return Call(UPDATE, {"tasks": [{"task": task, **changes}]})
+
+
+def _noted(step: AddNote, looked: Outcome) -> Call | str:
+    """Add a note behind those that the task has, since the tool replaces them."""
+    item = looked.items[0] if looked.items else None
+    if item is None or (item.failed and not item.candidates and not is_missing(item)):
+        return answer_outcome(looked)
+    if item.candidates:
+        names = ", ".join(name_task(task) for task in item.candidates)
+        return f"Several tasks match, so the note was not added: {names}. Please say the number."
+    if item.task is None:
+        return (
+            f'I found no task "{step.task.words}" on the list, so the note was not added. '
+            '"Set the notes of 3 to …" writes notes by number, in place of those there.'
+        )
+    notes = [str(item.task.get("notes") or ""), step.note]
+    joined = "\n".join(note for note in notes if note)
+    return Call(UPDATE, {"tasks": [{"task": str(item.task["number"]), "notes": joined}]})
+
+
+def _together(calls: list[Call]) -> list[Call]:
+    """Put the tasks of calls of one tool into a single call, where that tool takes several."""
+    tools = {call.tool for call in calls}
+    if len(calls) < 2 or len(tools) > 1 or not tools <= _TOGETHER:
+        return calls
+    return [Call(calls[0].tool, {"tasks": [task for c in calls for task in c.arguments["tasks"]]})]
 
 
 def _chosen(number: str | None, before: Sequence[BaseMessage]) -> Call | Talk | None:
@@ -220,18 +266,30 @@ def _chosen(number: str | None, before: Sequence[BaseMessage]) -> Call | Talk | 
     last = before[-1]
     if not isinstance(last, AIMessage) or WHICH_ONE not in message_text(last):
         return None
-    failed = [each for outcomes in rounds_of_calls(before) for each in outcomes]
-    failed = [each for each in failed if each.several_meant]
-    if len(failed) > 1:
+    asked = [
+        (outcome, item)
+        for outcomes in rounds_of_calls(before)
+        for outcome in outcomes
+        for item in outcome.items or ()
+        if item.candidates and outcome.tool in _ABOUT_TASKS
+    ]
+    if len(asked) > 1:
         return Talk(Topic.WHICH)
-    return Call(failed[0].tool, {**failed[0].arguments, "task": number}) if failed else None
+    return _with_number(*asked[0], number) if asked else None
+
+
+def _with_number(outcome: Outcome, item: Item, number: str) -> Call:
+    """Return the call for that one item, about the task with the number."""
+    again = {**item.asked, "task": number} if isinstance(item.asked, dict) else number
+    return Call(outcome.tool, {**outcome.arguments, "tasks": [again]})
 
 
 def _batches(intents: Iterable[Intent | Call]) -> list[list[_Step]]:
-    """Put steps together whose order does not matter; the tools run them side by side.
+    """Put steps together whose order does not matter.
 
-    Additions are independent of each other, and so are endings of different numbers. Everything
-    else goes one by one: a name can mean another task once a task has changed.
+    Additions are independent of each other, and so are endings of different tasks: which tasks
+    are meant is found out before the first is ended. Everything else goes one by one: a name can
+    mean another task once a task has changed.
     """
     batches: list[list[_Step]] = []
     for intent in intents:
@@ -249,35 +307,9 @@ def _independent(batch: list[_Step], intent: Intent | Call) -> bool:
     first = batch[0]
     if type(first) is not type(intent):
         return False
-    if isinstance(intent, Complete | Delete) and isinstance(first, Complete | Delete):
-        return intent.task.kind == first.task.kind == "number"
+    if isinstance(intent, _ENDINGS) and isinstance(first, _ENDINGS):
+        return "pronoun" not in (intent.task.kind, first.task.kind)
     return isinstance(intent, Add | Show)
-
-
-def _given(
-    title: str | None, due: str | None, priority: str | None, notes: str | None
-) -> dict[str, Any]:
-    """Return the arguments that have a value; an empty string is one."""
-    values = {"title": title, "notes": notes, "priority": priority, "due": due}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _matching(tasks: list[dict[str, Any]], wanted: Reference) -> list[dict[str, Any]]:
-    """Return the tasks that a reference names, the open ones first, as the tools do."""
-    if wanted.kind == "number":
-        return [task for task in tasks if str(task["number"]) == wanted.words]
-    words = _words(wanted.words)
-    named = [
-        task
-        for task in tasks
-        if all(any(own.startswith(word) for own in _words(task["title"])) for word in words)
-    ]
-    still_open = [task for task in named if not task.get("completed")]
-    return still_open or named
-
-
-def _words(text: str) -> list[str]:
-    return "".join(char if char.isalnum() else " " for char in text.casefold()).split()
 
 
 def _joined(said: list[str]) -> list[str]:

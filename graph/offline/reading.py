@@ -8,7 +8,7 @@ from .dues import leading_due
 from .ending import read_ending, read_subject_ending
 from .intents import Add, Intent, NotUnderstood, Talk, Topic
 from .listing import read_question
-from .talking import read_talk
+from .talking import read_talk, read_undo
 from .wording import Quotations, without_courtesy
 
 #: Longer sentences can only be tasks to add: no title or reference is that long.
@@ -17,9 +17,11 @@ _LONGEST_COMMAND = 1000
 
 def read_sentence(sentence: str, quotations: Quotations) -> list[Intent]:
     """Return what a sentence asks for: one intent, or one for each task it names."""
+    text, favour = without_courtesy(sentence)
+    if (undo := read_undo(text)) is not None:
+        return [undo]
     if (talk := read_talk(sentence)) is not None:
         return [talk]
-    text, favour = without_courtesy(sentence)
     if not text.strip(" .,;:!?"):
         return [Talk(Topic.HELP)]
     if (talk := read_talk(text)) is not None:

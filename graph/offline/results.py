@@ -8,11 +8,42 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from ..data import as_returned
+from ..data import NO_TOOL, as_returned
 
 # FastMCP puts this in front of its messages.
 _FRAMEWORK = re.compile(r"^Error executing tool \w+: ")
-_SEVERAL = re.compile(r'".+?" may mean \d+ tasks: ', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Item:
+    """What became of one of the things that a call asked for."""
+
+    #: What was asked for, as it stands in the call's arguments; none where the call has no items.
+    asked: Any
+    #: The result's fields.
+    result: dict[str, Any]
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was not done."""
+        return bool(self.result["status"] == "failed")
+
+    @property
+    def task(self) -> dict[str, Any] | None:
+        """The task that it was about."""
+        task = self.result.get("task")
+        return task if is_task(task) else None
+
+    @property
+    def candidates(self) -> list[dict[str, Any]]:
+        """The tasks that may be meant, where it failed since there are several."""
+        return named_tasks(self.result.get("candidates")) if self.failed else []
+
+    @property
+    def reference(self) -> str:
+        """The words that name its task; empty where none do."""
+        asked = self.asked.get("task", "") if isinstance(self.asked, dict) else self.asked
+        return str(asked) if isinstance(asked, str | int) else ""
 
 
 @dataclass(frozen=True)
@@ -24,11 +55,13 @@ class Outcome:
     #: What the tool said, word for word; none when the call has no answer.
     text: str | None
     failed: bool
+    #: Whether no tool was asked: the words are then the agent's.
+    unmade: bool = False
 
     @property
     def data(self) -> dict[str, Any] | None:
         """The tool's structured output; none when its text is not a JSON object."""
-        if self.text is None or self.failed:
+        if self.text is None:
             return None
         try:
             value = json.loads(self.text)
@@ -44,21 +77,27 @@ class Outcome:
         return _FRAMEWORK.sub("", self.text.strip())
 
     @property
-    def several_meant(self) -> bool:
-        """Whether the call failed because its `task` may be one of several."""
-        return _SEVERAL.match(self.error or "") is not None
+    def items(self) -> list[Item] | None:
+        """What became of each thing that was asked for; none when the result does not say.
 
-    @property
-    def task(self) -> dict[str, Any] | None:
-        """The task that was changed; none when this is not the result of a change."""
-        task = (self.data or {}).get("task")
-        return task if is_task(task) else None
+        A call that failed did nothing, whatever its result looks like.
+        """
+        results = (self.data or {}).get("results")
+        if not isinstance(results, list) or not results or not all(map(_is_result, results)):
+            return None
+        asked = self.arguments.get("tasks")
+        asked = asked if isinstance(asked, list) else []
+        items = [
+            Item(asked[place] if 0 <= (place := result["item"] - 1) < len(asked) else None, result)
+            for result in results
+        ]
+        return None if self.failed and not all(item.failed for item in items) else items
 
     @property
     def tasks(self) -> list[dict[str, Any]] | None:
         """The tasks of a list; none when this is not a list."""
         tasks = (self.data or {}).get("tasks")
-        if not isinstance(tasks, list) or not all(is_task(task) for task in tasks):
+        if self.failed or not isinstance(tasks, list) or not all(is_task(task) for task in tasks):
             return None
         return tasks
 
@@ -70,6 +109,11 @@ def is_task(value: object) -> bool:
         and isinstance(value.get("number"), int)
         and isinstance(value.get("title"), str)
     )
+
+
+def named_tasks(value: object) -> list[dict[str, Any]]:
+    """The tasks of a list of them that is a part of a result."""
+    return [task for task in value if is_task(task)] if isinstance(value, list) else []
 
 
 def message_text(message: BaseMessage) -> str:
@@ -106,15 +150,35 @@ def number_spoken_of(rounds: Sequence[Sequence[Outcome]]) -> str | None:
     if not rounds or len(rounds[-1]) != 1:
         return None
     last = rounds[-1][0]
-    if last.task is not None and (last.data or {}).get("action") != "deleted":
-        return str(last.task["number"])
-    if last.tasks is not None and len(last.tasks) == 1:
-        return str(last.tasks[0]["number"])
-    return None
+    tasks = last.tasks or []
+    if last.items is not None:
+        tasks = [
+            item.task
+            for item in last.items
+            if item.task is not None and item.result.get("action") != "deleted"
+        ]
+        if len(last.items) != 1:
+            return None
+    return str(tasks[0]["number"]) if len(tasks) == 1 else None
+
+
+def _is_result(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("item"), int)
+        and value.get("status") in ("done", "unchanged", "failed")
+        and (value["status"] != "failed" or isinstance(value.get("error"), str))
+    )
 
 
 def _outcome(tool: str, arguments: dict[str, Any], answer: ToolMessage | None) -> Outcome:
     if answer is None:
         return Outcome(tool, arguments, None, failed=True)
     text = as_returned(message_text(answer))
-    return Outcome(tool, arguments, text, failed=answer.status == "error")
+    return Outcome(
+        tool,
+        arguments,
+        text,
+        failed=answer.status == "error",
+        unmade=bool(answer.additional_kwargs.get(NO_TOOL)),
+    )

@@ -14,7 +14,9 @@ from .intents import (
     Complete,
     Delete,
     Intent,
+    Look,
     NotUnderstood,
+    Reopen,
     Show,
     Talk,
     Update,
@@ -87,11 +89,11 @@ def _is_beyond_doubt(part: str, piece: str, intent: Intent) -> bool:
         case Add():
             same_verb = part.split(" ")[0].lower() == piece.split(" ")[0].lower()
             return same_verb or bool(_NEW_TASK.fullmatch(piece) or _FOR_LATER.fullmatch(piece))
-        case Show():
+        case Show() | Look():
             return " " in piece and _LIST_WORDS.fullmatch(piece) is not None
         case Update() | AddNote():
             return intent.task.unmistakable or intent.task.kind == "pronoun"
-        case Complete() | Delete():
+        case Complete() | Reopen() | Delete():
             return intent.task.unmistakable
         case _:
             return False

@@ -2,7 +2,7 @@
 
 import re
 
-from .intents import Talk, Topic
+from .intents import Talk, Topic, Undo
 from .wording import pattern
 
 _LONGEST = 120
@@ -56,7 +56,7 @@ _TOPICS = (
     (
         Topic.UNDO,
         _any_of(
-            r"(?:undo|revert|roll ?back|take back|restore|undelete|bring back)(?: .{0,80})?",
+            r"(?:undo|revert|roll ?back|take back|restore|undelete|bring back|redo)(?: .{0,80})?",
             r"(?:bring|take|get|put) (?:it|that|them|#?\d+|the .{1,40}) back",
             r"i didn't mean (?:to .{0,40}|that)|that was (?:a mistake|wrong)|oops.{0,20}",
         ),
@@ -64,13 +64,30 @@ _TOPICS = (
     (
         Topic.REOPEN,
         _any_of(
-            r"(?:re-?open|un-?complete|uncheck|untick|unmark|reactivate|unfinish) .{1,80}",
-            rf"mark .{{1,80}} (?:as )?(?:not |un){_DONE}|mark .{{1,80}} as (?:open|incomplete)",
             rf"(?!(?:remind|add|make|remember|i )).{{1,80}} (?:is not|isn't)(?: yet)? {_DONE}"
             rf"(?: yet| after all| any ?more)?",
         ),
     ),
 )
+
+
+# Only all of the last change can be taken back; with "undo 3" something else may be meant.
+_LAST = (
+    r"(?:it|that|this|them|(?:that|the|my|your) (?:last |latest )?(?:changes?|thing|one|step|action"
+    r"|undo|message|turn)|the last|everything)"
+)
+_UNDO = _any_of(
+    rf"(?:undo|revert|roll ?back|take back)(?: {_LAST})?(?: again)?",
+    rf"(?:take|bring|get) (?:it|that|them|{_LAST}) back(?: again)?",
+    r"bring back (?:it|that|them)|undelete (?:it|that|them)|restore (?:it|that|them)",
+)
+
+
+def read_undo(text: str) -> Undo | None:
+    """Read the wish that what was changed last be taken back."""
+    text = text.strip(" .!,;:")
+    found = len(text) <= _LONGEST and any(words.fullmatch(text) for words in _UNDO)
+    return Undo() if found else None
 
 
 def read_talk(text: str) -> Talk | None:

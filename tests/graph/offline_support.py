@@ -8,7 +8,10 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCa
 
 from graph.offline import OfflineModel
 
-TOOLS = ("add_task", "list_tasks", "update_task", "complete_task", "delete_task")
+TOOLS = (
+    *("add_tasks", "find_tasks", "get_tasks", "update_tasks", "complete_tasks", "reopen_tasks"),
+    *("reschedule_tasks", "delete_tasks", "undo_changes"),
+)
 Call = tuple[str, dict[str, Any]]
 Answer = Callable[[ToolCall], ToolMessage]
 
@@ -26,38 +29,69 @@ def task(number: int, title: str, **values: Any) -> dict[str, Any]:
     return {
         "number": number,
         "title": title,
-        "notes": None,
         "priority": "normal",
-        "due": None,
-        "completed": None,
+        "list": "Inbox",
         "created": "2026-11-22T08:00:00+00:00",
         **values,
     }
 
 
-def change(action: str, changed: dict[str, Any], note: str | None = None) -> str:
-    """The result of a tool that changes a task."""
-    return json.dumps({"action": action, "task": changed, "note": note})
-
-
-def listing(*tasks: dict[str, Any], state: str = "open", total: int | None = None) -> str:
-    """The result of list_tasks."""
+def results(*items: dict[str, Any]) -> str:
+    """The result of a tool that does something for each of these items."""
+    placed = [{"item": place, **item} for place, item in enumerate(items, start=1)]
     return json.dumps(
-        {"tasks": tasks, "total": len(tasks) if total is None else total, "state": state}
+        {
+            "results": placed,
+            "changed": sum(item["status"] == "done" for item in items),
+            "failed": sum(item["status"] == "failed" for item in items),
+        }
     )
 
 
-def result(call: ToolCall, content: Any, *, failed: bool = False) -> ToolMessage:
+def done(action: str, changed: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """What became of an item that was done, or that changed nothing."""
+    if action == "unchanged":
+        return {"status": action, "task": changed, **more}
+    return {"status": "done", "action": action, "task": changed, **more}
+
+
+def failed(error: str, *candidates: dict[str, Any]) -> dict[str, Any]:
+    """What became of an item that was not done, with the tasks that may be meant."""
+    named = [
+        {"number": task["number"], "title": task["title"], "completed": False}
+        for task in candidates
+    ]
+    return {"status": "failed", "error": error} | ({"candidates": named} if named else {})
+
+
+def change(action: str, changed: dict[str, Any], **more: Any) -> str:
+    """The result of a tool that changes one task."""
+    return results(done(action, changed, **more))
+
+
+def found(shown: dict[str, Any]) -> str:
+    """The result of get_tasks for one task."""
+    return json.dumps({"results": [{"item": 1, "status": "done", "task": shown}], "failed": 0})
+
+
+def listing(*tasks: dict[str, Any], total: int | None = None, **more: Any) -> str:
+    """The result of find_tasks."""
+    return json.dumps({"tasks": tasks, "total": len(tasks) if total is None else total, **more})
+
+
+def result(call: ToolCall, content: Any, *, error: bool = False) -> ToolMessage:
     """The message with which a tool answers a call."""
     return ToolMessage(
-        content, tool_call_id=call["id"] or "", status="error" if failed else "success"
+        content, tool_call_id=call["id"] or "", status="error" if error else "success"
     )
 
 
 def nothing_much(call: ToolCall) -> ToolMessage:
     """A tool that answers whatever it is asked: the list is empty, and tasks stay as they are."""
-    if call["name"] == "list_tasks":
+    if call["name"] == "find_tasks":
         return result(call, listing())
+    if call["name"] == "get_tasks":
+        return result(call, found(task(7, "something")))
     return result(call, change("unchanged", task(7, "something")))
 
 

@@ -3,12 +3,17 @@
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 
+from graph.calls import rejected
 from graph.offline import OfflineModel
 from tests.graph.offline_support import (
     change,
+    done,
+    failed,
+    found,
     listing,
     nothing_much,
     result,
+    results,
     schemas,
     task,
     turn,
@@ -23,9 +28,9 @@ def after_hello() -> list[BaseMessage]:
     return [HumanMessage("hello"), AIMessage("Hello!")]
 
 
-def say(text: str, content: object, *, failed: bool = False) -> str:
+def say(text: str, content: object, *, error: bool = False) -> str:
     """The answer to a text whose only call the tool answers with the content."""
-    rounds, answer = turn(after_hello(), text, lambda call: result(call, content, failed=failed))
+    rounds, answer = turn(after_hello(), text, lambda call: result(call, content, error=error))
     assert len(rounds) == 1
     return answer
 
@@ -54,12 +59,14 @@ def test_a_change_is_reported_as_what_it_was(text: str, action: str, answer: str
 
 
 def test_a_task_that_stayed_as_it_was_is_not_called_completed() -> None:
-    answer = say("done with 3", change("unchanged", task(3, "Milk"), "It was completed already."))
+    answer = say(
+        "done with 3", change("unchanged", task(3, "Milk"), note="It was completed already.")
+    )
     assert answer == 'Nothing changed: #3 "Milk". It was completed already.'
 
 
 def test_the_tools_note_is_passed_on() -> None:
-    answer = say("add x yesterday", change("added", task(1, "x"), "The due time has passed."))
+    answer = say("add x yesterday", change("added", task(1, "x"), note="The due time has passed."))
     assert answer.endswith("The due time has passed.")
 
 
@@ -81,32 +88,116 @@ def test_a_list_that_is_cut_says_how_many_tasks_are_missing() -> None:
 
 
 def test_completed_tasks_are_shown_with_the_time_they_were_done() -> None:
-    answer = say("list everything", listing(task(1, "Milk", completed=DUE), state="all"))
+    answer = say("list everything", listing(task(1, "Milk", completed=DUE)))
     assert answer == "You have 1 task:\n- #1 Milk, done Mon 23 Nov 2026, 09:00"
 
 
 @pytest.mark.parametrize(
-    ("text", "state", "answer"),
+    ("text", "answer"),
     [
-        ("what's on my list?", "open", "You have no open tasks."),
-        ("what's done?", "completed", "You have no completed tasks."),
-        ("list everything", "all", "You have no tasks."),
-        ("find the dentist", "open", 'No open task matches "dentist".'),
+        ("what's on my list?", "You have no open tasks."),
+        ("what's done?", "You have no completed tasks."),
+        ("list everything", "You have no tasks."),
+        ("find the dentist", 'No open task matches "dentist".'),
+        ("what's overdue?", "You have no overdue tasks."),
+        ("show my urgent tasks due today", "You have no open urgent tasks due today."),
+        ("show my #home tasks", "You have no open tasks #home."),
     ],
 )
-def test_an_empty_list_is_called_empty(text: str, state: str, answer: str) -> None:
-    assert say(text, listing(state=state)) == answer
+def test_an_empty_list_is_called_empty(text: str, answer: str) -> None:
+    assert say(text, listing()) == answer
 
 
-def test_a_list_by_date_says_that_it_is_not_narrowed() -> None:
-    assert "can't narrow" in say("what's due today?", listing(task(1, "Milk")))
-    assert "can't narrow" not in say("what's on my list?", listing(task(1, "Milk")))
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("what's due today?", "You have 1 open task due today:"),
+        ("what's overdue?", "You have 1 overdue task:"),
+        ("find milk", 'You have 1 open task that matches "milk":'),
+    ],
+)
+def test_a_list_says_what_it_was_narrowed_to(text: str, first: str) -> None:
+    assert say(text, listing(task(1, "Milk"))).splitlines() == [first, "- #1 Milk"]
+
+
+def test_a_list_says_how_the_tool_understood_the_question() -> None:
+    answer = say("what's due next month?", listing(task(1, "Milk"), note="December 2026."))
+    assert answer.endswith("- #1 Milk\nDecember 2026.")
+
+
+def test_a_list_says_that_it_is_not_narrowed_to_when_tasks_were_done() -> None:
+    milk = listing(task(1, "Milk", completed=DUE))
+    assert "can't narrow" in say("what did I finish yesterday?", milk)
+    assert "can't narrow" not in say("what did I finish?", milk)
+
+
+def test_a_task_is_shown_with_all_that_is_known_of_it() -> None:
+    milk = task(
+        *(3, "Milk"),
+        due="2026-11-30",
+        repeats="every Monday",
+        starts="2026-11-29",
+        priority="urgent",
+        list="Home",
+        parent=1,
+        labels=["shop", "home"],
+    )
+    assert say("show me task 3", found(milk)) == (
+        '#3 "Milk", due Mon 30 Nov 2026, repeats every Monday, not before Sun 29 Nov 2026, '
+        'urgent priority, in "Home", part of #1, #shop #home.'
+    )
+
+
+def test_the_next_occurrence_and_open_subtasks_are_told() -> None:
+    completed = change(
+        *("completed", task(3, "Milk")),
+        next=task(5, "Milk", due="2026-12-07"),
+        open_subtasks=[{"number": 4, "title": "Find the jug", "completed": False}],
+    )
+    assert say("done with 3", completed) == (
+        'Completed #3 "Milk". The next one is #5 "Milk", due Mon 7 Dec 2026. '
+        'Still open: #4 "Find the jug".'
+    )
+
+
+def test_of_several_tasks_each_has_a_line_of_its_own() -> None:
+    both = results(
+        done("completed", task(1, "Milk")),
+        failed('No task is meant by "2"; nothing was changed. Call find_tasks to see the 12.'),
+    )
+    assert say("complete 1 and 2", both) == (
+        'Completed #1 "Milk".\nNo task #2 is on the list, so nothing was changed.'
+    )
+
+
+def test_what_was_undone_is_told() -> None:
+    undone = results(done("restored", task(1, "Milk", due=DUE)), done("deleted", task(2, "Eggs")))
+    assert say("undo that", undone) == (
+        'Undone:\nRestored #1 "Milk", due Mon 23 Nov 2026, 09:00.\nDeleted #2 "Eggs".'
+    )
+
+
+def test_a_task_without_a_due_time_any_more_is_called_that() -> None:
+    assert say("3 has no due date", change("rescheduled", task(3, "Milk"))) == (
+        'Rescheduled #3 "Milk", no longer due.'
+    )
+
+
+def test_a_call_that_the_user_did_not_allow_is_called_that() -> None:
+    call: ToolCall = {"name": "delete_tasks", "args": {"tasks": ["3"]}, "id": "1"}
+
+    def refuse(asked: ToolCall) -> ToolMessage:
+        return rejected({**call, "id": asked["id"]}, {"type": "reject"})
+
+    assert turn(after_hello(), "delete 3", refuse)[1] == (
+        "You did not allow that, so nothing was changed."
+    )
 
 
 def test_a_tools_error_is_said_in_its_words() -> None:
-    error = "Error executing tool delete_task: The tasks can't be reached. Try later."
-    answer = say("delete the dentist one", error, failed=True)
-    assert answer == "That did not work. delete_task says: The tasks can't be reached. Try later."
+    error = "Error executing tool delete_tasks: The tasks can't be reached. Try later."
+    answer = say("delete the dentist one", error, error=True)
+    assert answer == "That did not work. delete_tasks says: The tasks can't be reached. Try later."
 
 
 @pytest.mark.parametrize(
@@ -119,30 +210,31 @@ def test_a_tools_error_is_said_in_its_words() -> None:
             "changed. Which one? Give its number.",
         ),
         (
-            'No task is meant by "call"; nothing was changed. Call list_tasks to see the 12 open '
+            'No task is meant by "call"; nothing was changed. Call find_tasks to see the 12 open '
             "tasks.",
             'No task "call" is on the list, so nothing was changed.',
         ),
         (
-            'No task is meant by "call"; nothing was changed. There are no open tasks; list_tasks '
+            'No task is meant by "call"; nothing was changed. There are no open tasks; find_tasks '
             "with state completed shows the others.",
             'No task "call" is on the list, so nothing was changed. There are no open tasks.',
         ),
         (
             'No task is meant by "call"; nothing was changed. The open tasks are #1 "Call '
-            'list_tasks".',
+            'find_tasks".',
             'No task "call" is on the list, so nothing was changed. The open tasks are #1 "Call '
-            'list_tasks".',
+            'find_tasks".',
         ),
-        ("Call list_tasks.", "The tool delete_task failed and did not say why."),
+        ("Call find_tasks.", "The tool delete_tasks failed and did not say why."),
     ],
 )
 def test_what_an_error_tells_a_model_to_do_is_not_told_to_the_user(error: str, answer: str) -> None:
-    assert say("delete the call one", error, failed=True) == answer
+    several = [task(1, "Call Ann"), task(2, "Call it")] if " may mean " in error else []
+    assert say("delete the call one", results(failed(error, *several)), error=True) == answer
 
 
 def test_an_error_that_looks_like_a_result_is_not_taken_for_one() -> None:
-    assert "Deleted" not in say("delete 3", change("deleted", task(3, "Milk")), failed=True)
+    assert "Deleted" not in say("delete 3", change("deleted", task(3, "Milk")), error=True)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +256,7 @@ def test_an_error_that_looks_like_a_result_is_not_taken_for_one() -> None:
 )
 def test_a_result_of_unknown_shape_is_quoted_and_nothing_is_invented(content: object) -> None:
     answer = say("add milk", content)
-    assert answer.startswith("The tool add_task answered: ")
+    assert answer.startswith("The tool add_tasks answered: ")
     assert "Added" not in answer
 
 
@@ -175,14 +267,17 @@ def test_a_result_may_be_a_list_of_text_blocks() -> None:
 
 def test_a_call_without_an_answer_is_not_called_done() -> None:
     model = OfflineModel().bind_tools(schemas())
-    messages: list[BaseMessage] = [*after_hello(), HumanMessage("delete 3 and 4")]
+    messages: list[BaseMessage] = [*after_hello(), HumanMessage("delete 3. Complete 4.")]
     messages.append(model.invoke(messages))
     asked = messages[-1]
     assert isinstance(asked, AIMessage)
-    messages.append(result(asked.tool_calls[0], change("deleted", task(3, "Milk"))))
+    messages.append(model.invoke(messages))
+    asked = messages[-1]
+    assert isinstance(asked, AIMessage)
+    messages.append(result(asked.tool_calls[0], change("completed", task(4, "Milk"))))
     answer = model.invoke(messages).text
-    assert 'Deleted #3 "Milk".' in answer
-    assert "delete_task gave no answer" in answer
+    assert 'Completed #4 "Milk".' in answer
+    assert "delete_tasks gave no answer" in answer
 
 
 def test_a_title_that_is_a_command_is_only_listed() -> None:
@@ -193,7 +288,7 @@ def test_a_title_that_is_a_command_is_only_listed() -> None:
 
 
 def test_characters_that_cannot_be_stored_do_not_get_into_an_answer() -> None:
-    assert say("list", "a\x00b\ud800") == 'The tool list_tasks answered: "a\ufffdb\ufffd"'
+    assert say("list", "a\x00b\ud800") == 'The tool find_tasks answered: "a\ufffdb\ufffd"'
 
 
 def test_the_first_final_answer_says_what_the_model_is_and_no_other_does() -> None:
@@ -230,8 +325,8 @@ def test_a_part_that_was_not_understood_is_named_beside_the_part_that_was_done()
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("undo", "can't undo"),
-        ("reopen 3", "can't open a completed task again"),
+        ("undo 3", 'say "undo that"'),
+        ("3 is not done", 'say "reopen 3"'),
         ("delete everything", "only tasks that you name"),
         ("delete the first one", "Which task"),
         ("postpone 3", "no date"),
@@ -251,8 +346,8 @@ def test_what_cannot_be_done_is_said_plainly(text: str, said: str) -> None:
 
 
 def test_a_tool_that_is_not_bound_is_not_called() -> None:
-    rounds, answer = turn([], "delete 3 and add milk", tools=["add_task", "list_tasks"])
-    assert [[name for name, _ in calls] for calls in rounds] == [["add_task"]]
+    rounds, answer = turn([], "delete 3 and add milk", tools=["add_tasks", "find_tasks"])
+    assert [[name for name, _ in calls] for calls in rounds] == [["add_tasks"]]
     assert "no tool delete_task" in answer
 
 
@@ -265,18 +360,18 @@ def test_without_tools_the_model_says_so() -> None:
 def test_only_the_last_message_of_the_user_is_answered() -> None:
     messages: list[BaseMessage] = [HumanMessage("delete 3"), HumanMessage("add milk")]
     said = OfflineModel().bind_tools(schemas()).invoke(messages)
-    assert [call["name"] for call in said.tool_calls] == ["add_task"]
+    assert [call["name"] for call in said.tool_calls] == ["add_tasks"]
 
 
 def test_a_round_that_another_model_asked_for_is_reported_and_the_own_plan_goes_on() -> None:
-    call: ToolCall = {"name": "list_tasks", "args": {}, "id": "1", "type": "tool_call"}
+    call: ToolCall = {"name": "find_tasks", "args": {}, "id": "1", "type": "tool_call"}
     messages: list[BaseMessage] = [
         HumanMessage("delete 3"),
         AIMessage("", tool_calls=[call]),
         ToolMessage(listing(task(3, "Milk")), tool_call_id="1"),
     ]
     said = OfflineModel().bind_tools(schemas()).invoke(messages)
-    assert [call["name"] for call in said.tool_calls] == ["delete_task"]
+    assert [call["name"] for call in said.tool_calls] == ["delete_tasks"]
     messages += [said, result(said.tool_calls[0], change("deleted", task(3, "Milk")))]
     answer = OfflineModel().bind_tools(schemas()).invoke(messages).text
     assert "- #3 Milk" in answer
@@ -284,7 +379,7 @@ def test_a_round_that_another_model_asked_for_is_reported_and_the_own_plan_goes_
 
 
 def test_nothing_is_said_twice_for_one_reason() -> None:
-    _, answer = turn([], "delete 3 and 4", lambda call: result(call, "No database.", failed=True))
+    _, answer = turn([], "delete 3 and 4", lambda call: result(call, "No database.", error=True))
     assert answer.count("No database.") == 1
 
 

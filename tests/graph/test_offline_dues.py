@@ -6,9 +6,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.graph.offline_support import calls_for
-from tools.dates import parse_due
+from tools.dates import read_due
+from tools.ranges import read_range
+from tools.recurrence import read_recurrence
 
 # Early on a Wednesday, so that every time of the day and of the week is still to come.
+BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 DAYS = (
     *("today", "tomorrow", "tmrw", "the day after tomorrow", "friday", "Fri", "this friday"),
@@ -31,15 +34,44 @@ OTHERS = (
 )
 PHRASES = [*DAYS, *(f"{day} {time}".replace(" ,", ",") for day in DAYS for time in TIMES), *OTHERS]
 
+AHEAD = ("in the next 7 days", "the next three weeks", "by friday", "before monday")
+REPETITIONS = (
+    *("every monday", "every day", "every day at 9", "every other day", "every 2 weeks", "daily"),
+    *("weekly", "monthly", "yearly", "annually", "every weekday", "every second tuesday"),
+    *("every morning", "every evening", "each friday at 5pm", "every month on the 3rd"),
+    *("every first of the month", "every year", "every mon and thu", "every weekend"),
+    *("every monday, wednesday and friday at 9:30", "every 3 days after completion"),
+    *("every last friday of the month", "every 15th", "every monday morning"),
+    *("every other week on friday", "every two weeks at noon"),
+)
+
 
 @pytest.mark.parametrize("phrase", PHRASES)
 def test_a_due_time_is_taken_off_the_title_and_understood_by_the_tools(phrase: str) -> None:
     [(_, arguments)] = calls_for(f"remind me to buy milk {phrase}")
-    assert arguments["title"] == "buy milk"
-    assert parse_due(arguments["due"], now=NOW, zone=ZoneInfo("Europe/Berlin")) > NOW
+    [task] = arguments["tasks"]
+    assert task["title"] == "buy milk"
+    assert read_due(task["due"], now=NOW, zone=BERLIN).moment > NOW
 
 
 @pytest.mark.parametrize("phrase", [*DAYS, *OTHERS])
 def test_a_task_can_be_moved_to_each_due_time(phrase: str) -> None:
-    bare = calls_for(f"add buy milk {phrase}")[0][1]["due"]
-    assert calls_for(f"reschedule 2 to {bare}") == [("update_task", {"task": "2", "due": bare})]
+    bare = calls_for(f"add buy milk {phrase}")[0][1]["tasks"][0]["due"]
+    assert calls_for(f"reschedule 2 to {bare}") == [
+        ("reschedule_tasks", {"tasks": [{"task": "2", "due": bare}]})
+    ]
+
+
+@pytest.mark.parametrize("phrase", [*PHRASES, *AHEAD])
+def test_a_question_for_a_due_time_asks_for_days_that_the_tools_understand(phrase: str) -> None:
+    [(tool, arguments)] = calls_for(f"what do I have {phrase}?")
+    assert tool == "find_tasks"
+    days = read_range(arguments["due"], now=NOW, zone=BERLIN)
+    assert days.end is None or days.end > NOW
+
+
+@pytest.mark.parametrize("phrase", REPETITIONS)
+def test_a_repetition_is_taken_off_the_title_and_understood_by_the_tools(phrase: str) -> None:
+    [(_, arguments)] = calls_for(f"remind me to buy milk {phrase}")
+    assert arguments["tasks"] == [{"title": "buy milk", "repeats": phrase}]
+    assert read_recurrence(phrase, now=NOW, zone=BERLIN).first > NOW

@@ -28,6 +28,7 @@ WORDS = (
     *("and", "then", "or", "if", "not", "it's", "on", "at", "by", "due", "friday", "tomorrow"),
     *("9am", "high", "priority", "urgent", "list", "what's", "my", "is", "everything", "task"),
     *("?", ".", "!", ":", '"', "'", "(", ")", "[x]", "-", "\n", "\t", "’", "“", "”", "✓"),
+    *("undo", "reopen", "every", "daily", "#home", "overdue"),
     *("🎉", "شراء", "\x00", "\ud800"),
 )
 
@@ -46,18 +47,19 @@ def test_the_type_and_the_metadata_say_offline() -> None:
 
 def test_tools_of_every_kind_can_be_bound() -> None:
     @tool
-    def add_task(title: str) -> str:
-        """Add a task."""
-        return title
+    def add_tasks(tasks: list[str]) -> str:
+        """Add tasks."""
+        return ", ".join(tasks)
 
-    said = OfflineModel().bind_tools([add_task], tool_choice="any").invoke("add milk")
+    said = OfflineModel().bind_tools([add_tasks], tool_choice="any").invoke("add milk")
     assert [(call["name"], call["args"]) for call in said.tool_calls] == [
-        ("add_task", {"title": "milk"})
+        ("add_tasks", {"tasks": [{"title": "milk"}]})
     ]
 
 
 def test_ids_of_calls_are_unique_and_all_else_is_repeatable() -> None:
-    first, second = (BOUND.invoke("add milk and add bread") for _ in range(2))
+    text = "what's on my list? What's done?"
+    first, second = (BOUND.invoke(text) for _ in range(2))
     ids = [call["id"] for said in (first, second) for call in said.tool_calls]
     assert len(set(ids)) == 4
     assert all(identity is not None and identity.startswith("call_") for identity in ids)
@@ -74,7 +76,7 @@ def test_the_text_of_a_message_may_be_blocks() -> None:
         "add bread",
     ]
     said = BOUND.invoke([HumanMessage(blocks)])
-    assert [call["args"]["title"] for call in said.tool_calls] == ["milk", "bread"]
+    assert said.tool_calls[0]["args"]["tasks"] == [{"title": "milk"}, {"title": "bread"}]
 
 
 @pytest.mark.parametrize(
@@ -103,14 +105,14 @@ async def test_streaming_gives_words_and_adds_up_to_the_same_answer() -> None:
 
 
 async def test_streamed_calls_come_in_pieces_of_valid_json() -> None:
-    text = "add buy a very long loaf of bread tomorrow at 9 and add milk"
+    text = "find the very long loaf of white bread. What's done?"
     chunks = [chunk async for chunk in BOUND.astream(text)]
     pieces = [piece for chunk in chunks for piece in _pieces(chunk)]
     assert len([piece for piece in pieces if piece["index"] == 0]) > 1
     whole = _sum(chunks)
     assert [json.loads(piece["args"] or "") for piece in whole.tool_call_chunks] == [
-        {"title": "buy a very long loaf of bread", "due": "tomorrow at 9"},
-        {"title": "milk"},
+        {"state": "open", "text": "very long loaf of white bread"},
+        {"state": "completed"},
     ]
     assert [call["args"] for call in whole.tool_calls] == [args for _, args in calls_for(text)]
     assert whole.response_metadata["finish_reason"] == "tool_calls"
@@ -133,7 +135,9 @@ def test_any_text_gets_an_answer(text: str) -> None:
     assert said.text or said.tool_calls
     for call in said.tool_calls:
         assert json.loads(json.dumps(call["args"])) == call["args"]
-        assert all(value != "" for name, value in call["args"].items() if name in {"title", "task"})
+        for task in call["args"].get("tasks", []):
+            assert task != ""
+            assert not isinstance(task, dict) or "" not in task.values()
 
 
 @settings(max_examples=100, deadline=None)
@@ -151,6 +155,7 @@ def test_any_result_of_a_tool_gets_an_answer(parts: list[str], content: str) -> 
     [
         *("x", "a ", "?", ". ", "- ", "'a ", '"', "add x, ", "tasks, ", "delete 3. ", "1, ", "#1 "),
         *("the a one and ", "the milk is done and ", " to b", "tomorrow ", "note: ", "(a) "),
+        *("every monday ", "every mon and ", "#a ", "daily ", "reopen 3 ", "undo that "),
         *("add a\n", "high priority, ", "on my list ", "what's left to do ", "please ", "no, "),
     ],
 )

@@ -9,24 +9,44 @@ from tests.graph.offline_support import Call, calls_for, turn
 
 def add(title: str, due: str | None = None, priority: str | None = None, **more: Any) -> Call:
     values = {"title": title, "due": due, "priority": priority, **more}
-    return "add_task", {name: value for name, value in values.items() if value is not None}
+    return "add_tasks", {
+        "tasks": [{name: value for name, value in values.items() if value is not None}]
+    }
 
 
-def show(state: str = "open", text: str | None = None) -> Call:
-    return "list_tasks", {"state": state} | ({"text": text} if text else {})
+def adds(*calls: Call) -> Call:
+    return "add_tasks", {"tasks": [task for _, arguments in calls for task in arguments["tasks"]]}
+
+
+def show(state: str = "open", text: str | None = None, **more: Any) -> Call:
+    return "find_tasks", {"state": state} | ({"text": text} if text else {}) | more
+
+
+def look(task: str) -> Call:
+    return "get_tasks", {"tasks": [task]}
 
 
 def update(task: str, **changes: str) -> Call:
-    return "update_task", {"task": task, **changes}
+    return "update_tasks", {"tasks": [{"task": task, **changes}]}
 
 
-def done(task: str) -> Call:
-    return "complete_task", {"task": task}
+def move(task: str, due: str) -> Call:
+    return "reschedule_tasks", {"tasks": [{"task": task, "due": due}]}
 
 
-def delete(task: str) -> Call:
-    return "delete_task", {"task": task}
+def done(*tasks: str) -> Call:
+    return "complete_tasks", {"tasks": list(tasks)}
 
+
+def reopen(*tasks: str) -> Call:
+    return "reopen_tasks", {"tasks": list(tasks)}
+
+
+def delete(*tasks: str) -> Call:
+    return "delete_tasks", {"tasks": list(tasks)}
+
+
+UNDO: Call = ("undo_changes", {})
 
 ADDITIONS = [
     ("add buy milk", add("buy milk")),
@@ -70,7 +90,7 @@ ADDITIONS = [
     ("remind me of mum's birthday", add("mum's birthday")),
     ("remind me that rent is due friday", add("rent is due friday")),
     ("set a reminder for tomorrow at 8 to take the pills", add("take the pills", "tomorrow at 8")),
-    ("set an urgent reminder to call bob", add("call bob", priority="high")),
+    ("set an urgent reminder to call bob", add("call bob", priority="urgent")),
     ("could you please remind me to call Jo?", add("call Jo")),
     ("I need to finish the report by friday", add("finish the report", "friday")),
     ("I have to pick up the kids at 4pm", add("pick up the kids", "at 4pm")),
@@ -89,12 +109,12 @@ ADDITIONS = [
     ("schedule a dentist appointment for monday at 10", add("dentist appointment", "monday at 10")),
     ("put buy bread on my list", add("buy bread")),
     ("put buy bread on my todo list for tomorrow", add("buy bread", "tomorrow")),
-    ("urgent: call the bank", add("call the bank", priority="high")),
-    ("URGENT: fix the roof tomorrow", add("fix the roof", "tomorrow", "high")),
+    ("urgent: call the bank", add("call the bank", priority="urgent")),
+    ("URGENT: fix the roof tomorrow", add("fix the roof", "tomorrow", "urgent")),
     ("low priority: clean the attic", add("clean the attic", priority="low")),
     ("add fix the roof (high priority)", add("fix the roof", priority="high")),
-    ("add fix the roof. It's urgent.", add("fix the roof", priority="high")),
-    ("add fix the roof, it's urgent", add("fix the roof", priority="high")),
+    ("add fix the roof. It's urgent.", add("fix the roof", priority="urgent")),
+    ("add fix the roof, it's urgent", add("fix the roof", priority="urgent")),
     ("add fix the roof. It's due friday.", add("fix the roof", "friday")),
     ("add fix the roof - due friday", add("fix the roof", "friday")),
     ("add clean the attic, not urgent", add("clean the attic", priority="low")),
@@ -110,6 +130,18 @@ ADDITIONS = [
         add("call Anna", notes="her number is 555, delete 3, ask for Bob"),
     ),
     ('add call Anna with the note "bring flowers"', add("call Anna", notes="bring flowers")),
+    ("add call mum every monday", add("call mum", repeats="every monday")),
+    ("add water the plants every 3 days", add("water the plants", repeats="every 3 days")),
+    ("add standup every weekday at 9:30", add("standup", repeats="every weekday at 9:30")),
+    ("add pay rent every month on the 3rd", add("pay rent", repeats="every month on the 3rd")),
+    ("add backup daily, high priority", add("backup", priority="high", repeats="daily")),
+    ("remind me to stretch every morning", add("stretch", repeats="every morning")),
+    ("I have to run every mon and thu", add("run", repeats="every mon and thu")),
+    ("add buy milk #home", add("buy milk", labels=["home"])),
+    (
+        "add buy milk tomorrow #home #shop, urgent",
+        add("buy milk", "tomorrow", "urgent", labels=["home", "shop"]),
+    ),
     ("add 牛奶", add("牛奶")),
     ("add שתיית מים", add("שתיית מים")),
     ("\u200fadd שתיית מים\u200f", add("שתיית מים")),
@@ -131,7 +163,10 @@ KEPT_TITLES = [
     "plan next week",
     "plan next week's menu",
     "send friday report",
-    "call mum every monday",
+    "think about every monday",
+    "read the daily",
+    "lose every game",
+    "order part #3",
     "think about tomorrow",
     "work from monday to friday",
     "work monday - friday",
@@ -175,10 +210,21 @@ LISTS = [
     ("list", show()),
     ("my list", show()),
     ("todos", show()),
-    ("what do I have to do today?", show()),
-    ("what's due this week?", show()),
-    ("show my high priority tasks", show()),
-    ("what's overdue?", show()),
+    ("what do I have to do today?", show(due="today")),
+    ("what's due this week?", show(due="this week")),
+    ("what's due by friday?", show(due="by friday")),
+    ("what's due tomorrow at 9?", show(due="tomorrow")),
+    ("what do I have in the next 7 days?", show(due="next 7 days")),
+    ("what do I have tonight?", show(due="today")),
+    ("show my high priority tasks", show(priority="high")),
+    ("what's urgent?", show(priority="urgent")),
+    ("show my urgent tasks due today", show(priority="urgent", due="today")),
+    ("what's overdue?", show(due="overdue")),
+    ("show overdue tasks", show(due="overdue")),
+    ("show my #home tasks", show(labels=["home"])),
+    ("what's tagged #home and #shop?", show(labels=["home", "shop"])),
+    ("list tasks with label #home", show(labels=["home"])),
+    ("show completed tasks labelled #home", show("completed", labels=["home"])),
     ("what's done", show("completed")),
     ("what did I finish", show("completed")),
     ("what have I done?", show("completed")),
@@ -187,7 +233,8 @@ LISTS = [
     ("which tasks are done?", show("completed")),
     ("list everything", show("all")),
     ("show all my tasks", show("all")),
-    ("show me task 3", show("all")),
+    ("show me task 3", look("3")),
+    ("show #3", look("3")),
     ("do I have anything about the dentist?", show(text="dentist")),
     ("have I got anything for the party?", show(text="party")),
     ("what do I have about taxes?", show(text="taxes")),
@@ -202,6 +249,18 @@ LISTS = [
     ("did I finish the report?", show("all", "report")),
 ]
 ENDINGS = [
+    ("reopen 3", [reopen("3")]),
+    ("reopen the milk", [reopen("milk")]),
+    ("reopen 1 and 2", [reopen("1", "2")]),
+    ("uncheck the milk", [reopen("milk")]),
+    ("mark 3 as not done", [reopen("3")]),
+    ("mark 3 undone", [reopen("3")]),
+    ("undo", [UNDO]),
+    ("Undo that, please.", [UNDO]),
+    ("undo the last change", [UNDO]),
+    ("undo the undo", [UNDO]),
+    ("take that back", [UNDO]),
+    ("bring it back", [UNDO]),
     ("Done with the milk", [done("milk")]),
     ("I’m done with the report", [done("report")]),
     ("finished 3", [done("3")]),
@@ -227,21 +286,21 @@ ENDINGS = [
     ("finish 3", [done("3")]),
     ("[x] milk", [done("milk")]),
     ("✅ milk", [done("milk")]),
-    ("complete 1, 2 and 3", [done("1"), done("2"), done("3")]),
-    ("complete 1-3", [done("1"), done("2"), done("3")]),
-    ("done with 4 and 5", [done("4"), done("5")]),
-    ("mark 3, 4 done", [done("3"), done("4")]),
-    ("done with the milk and the bread", [done("milk"), done("bread")]),
+    ("complete 1, 2 and 3", [done("1", "2", "3")]),
+    ("complete 1-3", [done("1", "2", "3")]),
+    ("done with 4 and 5", [done("4", "5")]),
+    ("mark 3, 4 done", [done("3", "4")]),
+    ("done with the milk and the bread", [done("milk", "bread")]),
     ("delete the dentist one", [delete("dentist")]),
     ("delete my dentist task", [delete("dentist")]),
     ("delete the task about the dentist", [delete("dentist")]),
     ("delete the milk", [delete("milk")]),
     ("delete buy milk from my list", [delete("buy milk")]),
-    ('delete "buy milk" and "bread"', [delete("buy milk"), delete("bread")]),
+    ('delete "buy milk" and "bread"', [delete("buy milk", "bread")]),
     ("delete the milk and bread", [delete("milk and bread")]),
     ("remove 3", [delete("3")]),
     ("delete task number 3", [delete("3")]),
-    ("delete 1 2 3", [delete("1"), delete("2"), delete("3")]),
+    ("delete 1 2 3", [delete("1", "2", "3")]),
     ("delete 2 and 2", [delete("2")]),
     ("please delete 3", [delete("3")]),
     ("can you delete 3?", [delete("3")]),
@@ -255,32 +314,32 @@ ENDINGS = [
     ("scrap the report task", [delete("report")]),
 ]
 CHANGES = [
-    ("move 3 to friday", update("3", due="friday")),
-    ("move the dentist to next friday at 10", update("dentist", due="next friday at 10")),
-    ("move the trip to paris to friday", update("trip to paris", due="friday")),
-    ("move 3 to 24.12.", update("3", due="24.12")),
-    ("move 3 to st patrick's day", update("3", due="st patrick's day")),
-    ("push the dentist back to monday at 9", update("dentist", due="monday at 9")),
-    ("push 3 back to friday", update("3", due="friday")),
-    ("postpone the dentist to monday", update("dentist", due="monday")),
-    ("reschedule the dentist to next tuesday at 10", update("dentist", due="next tuesday at 10")),
-    ("reschedule 2 for friday 14:30", update("2", due="friday 14:30")),
-    ("snooze the milk until tomorrow morning", update("milk", due="tomorrow morning")),
-    ("put off the dentist until next week", update("dentist", due="next week")),
-    ("bring 3 forward to monday", update("3", due="monday")),
-    ("set the due date of milk to tomorrow", update("milk", due="tomorrow")),
-    ("change the deadline of the report to december 3", update("report", due="december 3")),
-    ("set 3 due tomorrow", update("3", due="tomorrow")),
-    ("make the report due friday", update("report", due="friday")),
-    ("schedule 3 for friday", update("3", due="friday")),
-    ("3 is due in 2 weeks", update("3", due="in 2 weeks")),
-    ("give 3 a due date of friday", update("3", due="friday")),
-    ("add a deadline of friday to 3", update("3", due="friday")),
-    ("2 has no due date", update("2", due="")),
-    ("2 doesn't have a deadline", update("2", due="")),
-    ("remove the due date of 2", update("2", due="")),
-    ("remove 2's due date", update("2", due="")),
-    ("take the due date off 2", update("2", due="")),
+    ("move 3 to friday", move("3", "friday")),
+    ("move the dentist to next friday at 10", move("dentist", "next friday at 10")),
+    ("move the trip to paris to friday", move("trip to paris", "friday")),
+    ("move 3 to 24.12.", move("3", "24.12")),
+    ("move 3 to st patrick's day", move("3", "st patrick's day")),
+    ("push the dentist back to monday at 9", move("dentist", "monday at 9")),
+    ("push 3 back to friday", move("3", "friday")),
+    ("postpone the dentist to monday", move("dentist", "monday")),
+    ("reschedule the dentist to next tuesday at 10", move("dentist", "next tuesday at 10")),
+    ("reschedule 2 for friday 14:30", move("2", "friday 14:30")),
+    ("snooze the milk until tomorrow morning", move("milk", "tomorrow morning")),
+    ("put off the dentist until next week", move("dentist", "next week")),
+    ("bring 3 forward to monday", move("3", "monday")),
+    ("set the due date of milk to tomorrow", move("milk", "tomorrow")),
+    ("change the deadline of the report to december 3", move("report", "december 3")),
+    ("set 3 due tomorrow", move("3", "tomorrow")),
+    ("make the report due friday", move("report", "friday")),
+    ("schedule 3 for friday", move("3", "friday")),
+    ("3 is due in 2 weeks", move("3", "in 2 weeks")),
+    ("give 3 a due date of friday", move("3", "friday")),
+    ("add a deadline of friday to 3", move("3", "friday")),
+    ("2 has no due date", move("2", "none")),
+    ("2 doesn't have a deadline", move("2", "none")),
+    ("remove the due date of 2", move("2", "none")),
+    ("remove 2's due date", move("2", "none")),
+    ("take the due date off 2", move("2", "none")),
     ("rename 2 to buy oat milk", update("2", title="buy oat milk")),
     ("rename 2 to go to the shop", update("2", title="go to the shop")),
     ("rename the milk to buy oat milk", update("milk", title="buy oat milk")),
@@ -288,31 +347,31 @@ CHANGES = [
     ("change the title of 2 to go shopping", update("2", title="go shopping")),
     ("change 2's title to go shopping", update("2", title="go shopping")),
     ("change 2 to go shopping", update("2", title="go shopping")),
-    ("change 2 to friday", update("2", due="friday")),
+    ("change 2 to friday", move("2", "friday")),
     ("edit 2: go shopping", update("2", title="go shopping")),
     ("make the report high priority", update("report", priority="high")),
-    ("make 3 urgent", update("3", priority="high")),
+    ("make 3 urgent", update("3", priority="urgent")),
     ("set 3 to low", update("3", priority="low")),
     ("set the priority of 3 to normal", update("3", priority="normal")),
     ("change 3's priority to low", update("3", priority="low")),
     ("lower the priority of the milk", update("milk", priority="low")),
     ("prioritise the report", update("report", priority="high")),
     ("mark the report as important", update("report", priority="high")),
-    ("the report is urgent.", update("report", priority="high")),
+    ("the report is urgent.", update("report", priority="urgent")),
     ("3 is not urgent", update("3", priority="low")),
     ("remove the high priority from 3", update("3", priority="normal")),
     ("change the notes of 3 to bring cash", update("3", notes="bring cash")),
-    ("remove the notes of 3", update("3", notes="")),
+    ("remove the notes of 3", update("3", notes="none")),
 ]
 SEVERAL = [
-    ("add milk and add bread", [add("milk"), add("bread")]),
-    ("add milk\nadd bread", [add("milk"), add("bread")]),
+    ("add milk and add bread", [adds(add("milk"), add("bread"))]),
+    ("add milk\nadd bread", [adds(add("milk"), add("bread"))]),
     ("add milk, then what's on my list?", [add("milk"), show()]),
     ("add eggs. What's on my list?", [add("eggs"), show()]),
     ("hello, what's on my list?", [show()]),
     ("what's on my list? Also add eggs", [show(), add("eggs")]),
-    ("add these tasks:\n- milk\n- delete 3", [add("milk"), add("delete 3")]),
-    ("Add:\n1. milk\n2. eggs\n\nthen delete 3", [add("milk"), add("eggs"), delete("3")]),
+    ("add these tasks:\n- milk\n- delete 3", [adds(add("milk"), add("delete 3"))]),
+    ("Add:\n1. milk\n2. eggs\n\nthen delete 3", [adds(add("milk"), add("eggs")), delete("3")]),
     ("- add milk\n- delete 3", [add("milk"), delete("3")]),
     ("add buy milk and delete the dentist one", [add("buy milk"), delete("dentist")]),
     ("add buy milk; complete 3; delete 4", [add("buy milk"), done("3"), delete("4")]),
@@ -321,7 +380,7 @@ SEVERAL = [
     ("complete 3 and delete 4", [done("3"), delete("4")]),
     (
         "move 3 to friday, rename 4 to walk the dog and feed the cat",
-        [update("3", due="friday"), update("4", title="walk the dog and feed the cat")],
+        [move("3", "friday"), update("4", title="walk the dog and feed the cat")],
     ),
     (
         "remind me to clean the house and delete the old photos",
@@ -392,9 +451,11 @@ NOT_ACTED_ON = [
     "finish the report",
     "complete the form by friday",
     "add a note to 3",
-    "reopen 3",
-    "undo",
-    "bring it back",
+    "undo 3",
+    "restore the milk",
+    "bring the milk back",
+    "that was a mistake",
+    "redo",
     "move 3",
     "move 3 to 3",
     "move to berlin",
@@ -421,6 +482,7 @@ NOT_ACTED_ON = [
     "   \n\t ",
     "?",
     "3",
+    "#home",
     "🎉",
     "lorem ipsum dolor",
     "أضف مهمة",
