@@ -28,7 +28,7 @@ async def talk(session: ClientSession, messages: list[BaseMessage], text: str) -
             done = await session.call_tool(call["name"], call["args"], meta=_meta(call["id"]))
             [content] = done.content
             assert isinstance(content, TextContent)
-            messages.append(result(call, content.text, failed=done.isError))
+            messages.append(result(call, content.text, error=done.isError))
 
 
 def _meta(key: str | None) -> dict[str, Any]:
@@ -46,28 +46,28 @@ async def test_a_conversation_about_tasks_does_what_it_says(database: Database) 
             'Added #1 "buy milk", due Mon 23 Nov 2026, 09:00, high priority.'
         )
         assert await say("remind me to call the dentist on friday, note: ask for Bo") == (
-            'Added #2 "call the dentist", due Fri 27 Nov 2026, 23:59, note: "ask for Bo".'
+            'Added #2 "call the dentist", due Fri 27 Nov 2026, note: "ask for Bo".'
         )
         assert await say("add a note to the dentist one: bring the card") == (
-            'Updated #2 "call the dentist", due Fri 27 Nov 2026, 23:59, '
+            'Updated #2 "call the dentist", due Fri 27 Nov 2026, '
             'note: "ask for Bo bring the card".'
         )
         assert await say("What's on my list?") == (
             "You have 2 open tasks:\n"
             "- #1 buy milk, due Mon 23 Nov 2026, 09:00, high priority\n"
-            "- #2 call the dentist, due Fri 27 Nov 2026, 23:59, "
+            "- #2 call the dentist, due Fri 27 Nov 2026, "
             'note: "ask for Bo bring the card"'
         )
         assert await say("Done with the milk") == 'Completed #1 "buy milk".'
         assert (await say("done with 1")).startswith('Nothing changed: #1 "buy milk".')
         assert await say("move 2 to next friday at 10 and make it high priority") == (
-            'Updated #2 "call the dentist", due Fri 27 Nov 2026, 10:00, '
+            'Rescheduled #2 "call the dentist", due Fri 27 Nov 2026, 10:00, '
             'note: "ask for Bo bring the card".\n'
             'Updated #2 "call the dentist", due Fri 27 Nov 2026, 10:00, high priority, '
             'note: "ask for Bo bring the card".'
         )
         assert (await say("2 has no due date")).startswith(
-            'Updated #2 "call the dentist", high priority'
+            'Rescheduled #2 "call the dentist", no longer due, high priority'
         )
         assert "was not understood" in await say("move 2 to someday soon")
         assert await say("delete the dentist one") == 'Deleted #2 "call the dentist".'
@@ -94,10 +94,50 @@ async def test_a_number_answers_the_question_which_task_is_meant(database: Datab
             '"dentist" may mean 2 tasks: #1 "call the dentist", #2 "pay the dentist". '
             "Nothing was changed. Which one? Give its number."
         )
-        assert await say("2") == 'Updated #2 "pay the dentist", due Mon 23 Nov 2026, 16:00.'
+        assert await say("2") == (
+            'Rescheduled #2 "pay the dentist", due Mon 23 Nov 2026, 16:00.'
+        )
         assert "Which one?" in await say("delete the dentist one")
         assert await say("#9") == (
             "No task #9 is on the list, so nothing was changed. The open tasks are "
             '#1 "call the dentist", #2 "pay the dentist".'
         )
         assert "did not understand" in await say("1")
+
+
+async def test_what_repeats_comes_back_and_what_was_done_can_be_undone(database: Database) -> None:
+    messages: list[BaseMessage] = []
+    async with connected(create_server(lambda: database)) as session:
+
+        async def say(text: str) -> str:
+            return await talk(session, messages, text)
+
+        assert (await say("add water the plants every monday at 9 #home #green")).endswith(
+            'Added #1 "water the plants", due Mon 23 Nov 2026, 09:00, '
+            "repeats every Monday at 09:00, #home #green."
+        )
+        assert await say("done with the plants") == (
+            'Completed #1 "water the plants". The next one is #2 "water the plants", '
+            "due Mon 30 Nov 2026, 09:00, repeats every Monday at 09:00, #home #green."
+        )
+        assert await say("undo that") == (
+            'Undone:\nDeleted #2 "water the plants".\n'
+            'Restored #1 "water the plants", due Mon 23 Nov 2026, 09:00, '
+            "repeats every Monday at 09:00, #home #green."
+        )
+        await say("add milk and eggs 2026-11-20. Add pay the rent tomorrow, urgent")
+        assert (await say("what's overdue?")).startswith("You have 1 overdue task:\n- #3 ")
+        assert await say("what's due tomorrow?") == (
+            "You have 2 open tasks due tomorrow:\n"
+            "- #1 water the plants, due Mon 23 Nov 2026, 09:00, repeats every Monday at 09:00, "
+            "#home #green\n"
+            "- #4 pay the rent, due Mon 23 Nov 2026, urgent priority"
+        )
+        assert (await say("show my #green tasks")).startswith("You have 1 open task #green:")
+        assert await say("complete 3 and 4 and 9") == (
+            'Completed #3 "milk and eggs".\nCompleted #4 "pay the rent".\n'
+            "No task #9 is on the list, so nothing was changed. "
+            'The open tasks are #1 "water the plants".'
+        )
+        assert (await say("reopen the rent")).startswith('Reopened #4 "pay the rent", due ')
+        assert (await say("show me task 4")).startswith('#4 "pay the rent", due Mon 23 Nov 2026')
