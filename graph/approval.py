@@ -103,7 +103,8 @@ class Router:
     async def __call__(self, state: State) -> list[Send] | Literal["__end__"]:
         """Each call goes to a tool node of its own, so that one is never run again for another."""
         messages = state["messages"]
-        last = messages[-1]
+        # Somebody may have removed them all.
+        last = messages[-1] if messages else None
         if not isinstance(last, AIMessage):
             return "__end__"
         turn = turn_of(messages)

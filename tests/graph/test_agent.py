@@ -6,8 +6,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from langchain_core.messages import AIMessage, AIMessageChunk, SystemMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
 from langchain_core.tools import BaseTool, tool
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
 from graph.context import Context
 from graph.errors import (
@@ -311,3 +318,16 @@ async def test_the_answer_is_streamed_in_pieces(database: Database) -> None:
         ]
     assert len(pieces) > 2
     assert "".join(pieces) == words
+
+
+@pytest.mark.parametrize("as_node", [None, "agent", "tools"])
+async def test_all_messages_may_be_removed_right_after_a_run(
+    database: Database, as_node: str | None
+) -> None:
+    async with agent(database, AIMessage("Hello."), AIMessage("Hello again.")) as graph:
+        await say(graph, "hello")
+        remove = {"messages": [RemoveMessage(id=REMOVE_ALL_MESSAGES)]}
+        await graph.aupdate_state(on("t"), remove, as_node=as_node)
+        assert (await graph.aget_state(on("t"))).values["messages"] == []
+        await assert_rows_are_the_state(database, graph, "t")
+        assert texts(await say(graph, "hello")) == ["hello", "Hello again."]

@@ -135,9 +135,9 @@ def test_any_text_gets_an_answer(text: str) -> None:
     assert said.text or said.tool_calls
     for call in said.tool_calls:
         assert json.loads(json.dumps(call["args"])) == call["args"]
-        for task in call["args"].get("tasks", []):
-            assert task != ""
-            assert not isinstance(task, dict) or "" not in task.values()
+        for named in call["args"].get("tasks", []):
+            assert named != ""
+            assert not isinstance(named, dict) or "" not in named.values()
 
 
 @settings(max_examples=100, deadline=None)
