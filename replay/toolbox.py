@@ -13,9 +13,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.checkpointer import LOCAL_USER
 from storage.database import Database
-from tools.changing.ledger import lock_user, next_position, snapshot, task_from
+from tools.changing.ledger import lock_user, next_position
 from tools.client import TaskTools
 from tools.models import Task, TaskCall, TaskEvent
+from tools.snapshots import snapshot, task_from
 
 from .recording import Change
 

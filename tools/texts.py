@@ -25,7 +25,7 @@ def checked_title(title: str) -> str:
     Raises:
         InvalidValueError: it is blank or too long, or the database can't hold it.
     """
-    _check_storable("title", title)
+    check_storable("title", title)
     line = " ".join(title.split())
     if not line:
         raise InvalidValueError("The title is empty. Say in a few words what is to be done.")
@@ -43,7 +43,7 @@ def checked_notes(notes: str) -> str | None:
     Raises:
         InvalidValueError: they are too long, or the database can't hold them.
     """
-    _check_storable("notes", notes)
+    check_storable("notes", notes)
     notes = notes.strip()
     if len(notes) > NOTES_MAX:
         raise InvalidValueError(
@@ -58,7 +58,7 @@ def checked_name(name: str) -> str:
     Raises:
         InvalidValueError: it is blank, too long or taken, or the database can't hold it.
     """
-    _check_storable("name", name)
+    check_storable("name", name)
     line = " ".join(name.split())
     if not line or len(line) > NAME_MAX:
         raise InvalidValueError(
@@ -83,7 +83,7 @@ def checked_label(label: str) -> str:
     Raises:
         InvalidValueError: it is blank or too long, or the database can't hold it.
     """
-    _check_storable("label", label)
+    check_storable("label", label)
     line = "-".join(label.strip().lstrip("#@").split()).casefold()
     if not line or len(line) > LABEL_MAX:
         raise InvalidValueError(f"A label has 1 to {LABEL_MAX} characters, {quoted(label)} hasn't.")
@@ -119,7 +119,11 @@ def is_storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _check_storable(name: str, text: str) -> None:
+def check_storable(name: str, text: str) -> None:
+    """
+    Raises:
+        InvalidValueError: Postgres can't hold it, nor look for it.
+    """
     if not is_storable(text):
         raise InvalidValueError(
             f"The {name} {quoted(text)} holds a NUL byte or half of a surrogate pair, which can't "

@@ -18,6 +18,7 @@ from ..finding.tasks import failure
 from ..models import Task, TaskCall, TaskEvent, TaskList
 from ..shapes.arguments import BadItem, NewDue, TaskChange
 from ..shapes.views import Action, Changes, ItemResult, NotExecuted, TaskView
+from ..snapshots import snapshot
 from . import ledger
 
 T = TypeVar("T")
@@ -98,7 +99,7 @@ class Call:
                 task_number=row.number if isinstance(row, Task) else None,
                 list_id=None if isinstance(row, Task) else row.id,
                 before=before,
-                after=None if action == "deleted" else ledger.snapshot(row),
+                after=None if action == "deleted" else snapshot(row),
                 undoes=undoes,
                 created_at=self.caller.now,
             )

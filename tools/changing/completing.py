@@ -2,8 +2,8 @@
 
 from ..models import Task
 from ..shapes.views import ItemResult, TaskName
+from ..snapshots import snapshot
 from .call import Call
-from .ledger import snapshot
 from .repeating import complete_occurrence
 
 #: Open subtasks that an answer names.

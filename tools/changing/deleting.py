@@ -2,8 +2,8 @@
 
 from ..models import Task
 from ..shapes.views import ItemResult
+from ..snapshots import snapshot
 from .call import Call
-from .ledger import snapshot
 
 
 async def delete_task(call: Call, task: Task, _: object = None) -> ItemResult:

@@ -12,9 +12,9 @@ from ..finding.showing import list_view
 from ..models import Task, TaskList
 from ..shapes.arguments import ListChange
 from ..shapes.views import Action, ItemResult
+from ..snapshots import snapshot
 from ..texts import checked_name, quoted
 from .call import Call
-from .ledger import snapshot
 
 INBOX_STAYS = "The Inbox holds the tasks without a list; it can't be renamed, put away or deleted."
 

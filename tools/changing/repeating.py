@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 from ..finding.showing import due_zone
 from ..models import Task
+from ..snapshots import snapshot
 from . import timing
 from .call import Call
-from .ledger import snapshot
 
 #: Columns that the next occurrence has from the one before it.
 INHERITED = (

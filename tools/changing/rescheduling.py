@@ -4,9 +4,9 @@ from ..errors import InvalidValueError
 from ..models import Task
 from ..shapes.arguments import NewDue
 from ..shapes.views import ItemResult
+from ..snapshots import snapshot
 from . import timing
 from .call import Call
-from .ledger import snapshot
 
 
 async def reschedule_task(call: Call, task: Task, item: NewDue) -> ItemResult:

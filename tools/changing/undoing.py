@@ -12,9 +12,9 @@ from sqlmodel import col, select
 from ..finding.showing import list_view
 from ..models import Task, TaskEvent, TaskList
 from ..shapes.views import Action, Changes, ItemResult
-from ..texts import quoted
+from ..snapshots import LIST_COLUMNS, TASK_COLUMNS, list_from, snapshot, task_from
+from ..texts import check_storable, quoted
 from .call import Call
-from .ledger import LIST_COLUMNS, TASK_COLUMNS, list_from, snapshot, task_from
 
 #: Turns without any effect that are passed over in search of one that has some.
 PASSED_MAX = 20
@@ -51,6 +51,8 @@ async def undo_changes(call: Call, turn: str | None) -> Changes:
     What was changed again since is told, and then nothing is done. An undo is a change like any
     other: it can be undone.
     """
+    if turn is not None:
+        check_storable("turn", turn)
     found = await _turn_to_undo(call, turn)
     if found is None:
         where = "that turn" if turn else "this conversation" if call.caller.thread else "the user"

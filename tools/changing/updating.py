@@ -6,11 +6,11 @@ from ..errors import InvalidValueError
 from ..models import Task, TaskPriority
 from ..shapes.arguments import TaskChange
 from ..shapes.views import Action, ItemResult
+from ..snapshots import snapshot
 from ..texts import checked_label, checked_labels, checked_notes, checked_title, searched
 from . import timing
 from .adding import put_under
 from .call import Call
-from .ledger import snapshot
 from .placing import at_bottom, move
 
 

@@ -9,11 +9,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.models import Conversation
 
-from ..changing.ledger import list_from, task_from
 from ..context import Caller
 from ..errors import InvalidValueError
 from ..models import TaskCall, TaskEvent
 from ..shapes.views import Activity, Event, FieldChange, TaskView
+from ..snapshots import list_from, task_from
+from ..texts import check_storable
 from . import pages
 from .references import number_in
 from .seeing import Seeing
@@ -44,6 +45,8 @@ async def find_activity(
     """
     question = ("activity", task, turn)
     start = None if cursor is None else pages.read(cursor, question, length=1)
+    if turn is not None:
+        check_storable("turn", turn)
     user_id = await find_user(session, caller.subject)
     if user_id is None:
         return Activity(events=[])

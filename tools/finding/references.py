@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import AmbiguousTaskError, InvalidValueError
-from ..texts import quoted, search_form
+from ..texts import check_storable, quoted, search_form
 
 #: How many tasks an error lists; a model that needs more of them calls find_tasks.
 LISTED_MAX = 10
@@ -51,8 +51,9 @@ class Candidate:
 def check_reference(reference: str) -> None:
     """
     Raises:
-        InvalidValueError: the reference is empty, or longer than any title.
+        InvalidValueError: the reference is empty, longer than any title, or no text at all.
     """
+    check_storable("reference", reference)
     if not reference.strip() or len(reference) > REFERENCE_MAX:
         raise InvalidValueError(
             f"{quoted(reference)} names no task. Give the task's number as find_tasks shows it, "

@@ -15,7 +15,7 @@ from ..models import Task, TaskPriority
 from ..ranges import Range, read_range
 from ..shapes.arguments import BadItem
 from ..shapes.views import FoundTasks, ItemResult, Priority, State, TaskName, TaskPage
-from ..texts import checked_label, search_form
+from ..texts import check_storable, checked_label, search_form
 from . import pages
 from .orders import ORDERS, Sort
 from .references import words_in
@@ -53,6 +53,7 @@ async def find_tasks(
     """
     order = ORDERS[query.sort]
     start = None if cursor is None else pages.read(cursor, query, length=len(order.keys))
+    check_storable("text", query.text or "")
     due, note = await _due_conditions(caller, query)
     labels = [checked_label(label) for label in query.labels]
     user_id = await find_user(session, caller.subject)
