@@ -79,12 +79,15 @@ def _answer(messages: list[BaseMessage]) -> AIMessage:
     asked = max(n for n, message in enumerate(messages) if isinstance(message, HumanMessage))
     subject = str(messages[asked].id)
     results = [message for message in messages[asked:] if isinstance(message, ToolMessage)]
+    calls: list[tuple[str, dict[str, Any]]]
     if not results:
-        calls = [("add_task", {"title": f"{subject} {number}"}) for number in range(3)]
+        calls = [
+            ("add_tasks", {"tasks": [{"title": f"{subject} {number}"}]}) for number in range(3)
+        ]
         name = "adds"
     elif len(results) == 3 and results[0].status == "success":
-        number = json.loads(str(results[0].text))["task"]["number"]
-        calls, name = [("complete_task", {"task": str(number)})], "completes"
+        number = json.loads(str(results[0].text))["results"][0]["task"]["number"]
+        calls, name = [("complete_tasks", {"tasks": [str(number)]})], "completes"
     else:
         return AIMessage("Done.", id=f"{subject} says")
     return AIMessage(

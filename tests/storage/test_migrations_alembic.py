@@ -140,7 +140,7 @@ def test_messages_from_before_the_search_are_found_by_its_indexes(
         assert connection.execute(query).fetchall() == [("buy milk",)]
         connection.rollback()
     alembic("downgrade", "0003")
-    assert contents(empty_database_url) == before
+    assert contents(empty_database_url, TRANSCRIPT) == before
     alembic("upgrade", "head")
     assert_migrated(empty_database_url)
     alembic("downgrade", "0002")

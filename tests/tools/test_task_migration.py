@@ -58,7 +58,7 @@ def upgrade(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Alembic
     def to(revision: str) -> None:
         config = alembic_config()
         config.stdout = io.StringIO()
-        move = command.downgrade if revision == "0003" and current() > "0003" else command.upgrade
+        move = command.downgrade if revision == "0004" and current() > "0004" else command.upgrade
         move(config, revision)
 
     def current() -> str:
@@ -73,7 +73,7 @@ def upgrade(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Alembic
 async def test_tasks_of_before_are_what_they_were(
     upgrade: Alembic, empty_database_url: str
 ) -> None:
-    upgrade("0003")
+    upgrade("0004")
     execute(empty_database_url, OLD_ROWS)
     upgrade("head")
     async with connect(empty_database_url) as database, person(database) as ann:
@@ -95,7 +95,7 @@ async def test_tasks_of_before_are_what_they_were(
 async def test_a_call_of_before_is_still_answered_as_it_was(
     upgrade: Alembic, empty_database_url: str
 ) -> None:
-    upgrade("0003")
+    upgrade("0004")
     execute(empty_database_url, OLD_ROWS)
     upgrade("head")
     async with connect(empty_database_url) as database, client(database) as session:
@@ -121,12 +121,12 @@ async def test_a_call_of_before_is_still_answered_as_it_was(
 
 
 def test_going_back_keeps_what_there_was_then(upgrade: Alembic, empty_database_url: str) -> None:
-    upgrade("0003")
+    upgrade("0004")
     execute(empty_database_url, OLD_ROWS)
     tasks = fetch(empty_database_url, "SELECT to_jsonb(t) FROM tasks t ORDER BY number")
     upgrade("head")
     execute(empty_database_url, "UPDATE tasks SET priority = 'urgent' WHERE number = 1")
-    upgrade("0003")
+    upgrade("0004")
     assert fetch(empty_database_url, "SELECT to_jsonb(t) FROM tasks t ORDER BY number") == tasks
     events = fetch(
         empty_database_url,
