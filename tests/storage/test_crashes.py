@@ -149,7 +149,7 @@ async def check_whole(database: Database, known: Known) -> None:
                 asked += [call["id"] for call in message.tool_calls]
             if isinstance(message, ToolMessage):
                 answered.append(message.tool_call_id)
-                change = json.loads(str(message.text))
+                [change] = json.loads(str(message.text))["results"]
                 if change["action"] == "added":
                     added[change["task"]["title"]] += 1
         assert asked == answered
