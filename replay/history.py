@@ -211,8 +211,7 @@ class _Reading:
     def _go_on(self, step: Step, parent: Step | None) -> Episode:
         before = parent.messages if parent else []
         edit = edit_between(before, step.messages)
-        moved = any(_removes_all(message) for message in edit)
-        sent = _leading_input(new_among(edit, before), past_results=moved)
+        sent = _leading_input(new_among(edit, before))
         answers = parent is not None and parent.next == (APPROVAL,) and not sent
         owner = self.owners.get(parent.id) if parent else None
         if (
@@ -229,7 +228,7 @@ class _Reading:
         else:
             episode = self._begin("run", step, parent)
             episode.input = sent or None
-            added = edit if moved else edit[len(sent) :]
+            added = edit_between(_merged(before, sent), step.messages)
             episode.begins_with_answer = answers
         if answers:
             asked_again = step.next == (APPROVAL,) and not edit
@@ -273,17 +272,14 @@ def _writer_of(step: Step, edit: Sequence[BaseMessage]) -> str:
     return CLEAR if asks and not step.next and not edit else "agent"
 
 
-def _leading_input(edit: Sequence[BaseMessage], *, past_results: bool) -> list[BaseMessage]:
+def _leading_input(edit: Sequence[BaseMessage]) -> list[BaseMessage]:
     """What nobody but a client could have added.
 
-    `past_results` looks further than the first result of a tool: a run answers calls of before that
-    have no answer, and those answers stand before what was sent.
+    A run may put answers before it, to calls of before that had none.
     """
     sent: list[BaseMessage] = []
     for message in edit:
-        if isinstance(message, AIMessage) or (
-            isinstance(message, ToolMessage) and not past_results
-        ):
+        if isinstance(message, AIMessage):
             break
         if not isinstance(message, ToolMessage):
             sent.append(message)

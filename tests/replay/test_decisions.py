@@ -154,8 +154,6 @@ async def test_a_thread_with_one_checkpoint_for_each_run(talk: Talk, replays: Re
         approval="deletes",
         durability="exit",
     )
-    await talk.say("Delete", deletes("milk"), approval="deletes", durability="exit")
-    await talk.say("Never mind", says("All right"), durability="exit")
 
     recording = await replays()
 
