@@ -18,7 +18,7 @@ from .history import Episode, Step, episodes_of
 from .ledger import Call, changes_elsewhere, order_of
 from .messages import write_messages
 from .recording import Change, Place, Recording, Turn
-from .rows import read_conversation, read_events, read_reached_rows
+from .rows import read_conversation, read_ledger, read_reached_rows
 from .scripted import ScriptedModel, ScriptedModels
 
 
@@ -38,12 +38,12 @@ async def export_thread(database: Database, thread_id: str) -> Recording:
         steps = await _read_steps(database, tools, thread_id)
     finally:
         await tools.aclose()
-    events = await read_events(database, conversation.user_id)
+    entries = await read_ledger(database, conversation.user_id)
     rows = await read_reached_rows(database, conversation.id, thread_id)
 
     episodes = episodes_of(steps)
     calls = [_calls_of(episode, thread_id, names) for episode in episodes]
-    changes = changes_elsewhere([call for made in calls for call in made], events)
+    changes = changes_elsewhere([call for made in calls for call in made], entries)
     places = _places(episodes)
     return Recording(
         thread=thread_id,

@@ -1,11 +1,11 @@
 """Which changes of a user's tasks a conversation found made, and in which order its own took
-effect, told from the ledger `task_events`. Pure: no I/O.
+effect, told from the ledger: `task_calls` and `task_events`. Pure: no I/O.
 
-A tool's result depends on the tasks that were there. Those that the conversation's own calls made
-are there again when the calls are made again; all others have to be put there first.
+A tool's result depends on the tasks and lists that were there. Those that the conversation's own
+calls made are there again when the calls are made again; all others have to be put there first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,21 +14,48 @@ from tools.client import idempotency_key
 
 from .recording import Change
 
-LIST = "list_tasks"
-ADD = "add_task"
+FIND = "find_tasks"
+#: Tools whose answers depend on every change there was, and not only on what came of them.
+READ_LEDGER = frozenset(("undo_changes", "find_activity"))
+#: Arguments of find_tasks that don't narrow what it finds.
+_NOT_NARROWING = frozenset(("state", "sort", "limit"))
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """A row of `task_events`."""
 
-    key: str | None
-    tool: str
-    number: int
+    #: Where it stands among the user's events.
+    position: int
+    item: int
+    action: str
+    #: The task's number; none for a list.
+    number: int | None
+    #: The list's id; none for a task.
+    list_id: str | None
     before: dict[str, Any] | None
     after: dict[str, Any] | None
-    result: dict[str, Any]
+    turn: str
+    thread: str | None = None
+    message: str | None = None
+    undoes: str | None = None
+
+    @property
+    def target(self) -> int | str | None:
+        """The task or the list that was changed."""
+        return self.list_id if self.number is None else self.number
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """A call in the ledger: a row of `task_calls`, with its events in their order."""
+
+    key: str
+    tool: str
     at: datetime
+    #: What was answered; none where answers of that age were thrown away.
+    result: dict[str, Any] | None
+    events: tuple[Event, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -44,46 +71,57 @@ class Call:
     result: dict[str, Any] | None
     #: Names the step; calls of one step are made at once.
     step: str
-    #: The change that it made, when it was made by this very call.
-    event: Event | None = None
+    #: Its entry in the ledger, when it was made by this very call.
+    entry: Entry | None = None
 
     @property
     def key(self) -> str | None:
         return idempotency_key(self.thread_id, self.id, self.tool, self.arguments)
 
+    @property
+    def events(self) -> Sequence[Event]:
+        """The changes that this very call made."""
+        return self.entry.events if self.entry else ()
 
-def changes_elsewhere(calls: Sequence[Call], events: Sequence[Event]) -> dict[Call, list[Change]]:
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A change that a call found made; without an event, a call that changed nothing."""
+
+    entry: Entry
+    event: Event | None
+
+    @property
+    def target(self) -> int | str | None:
+        return None if self.event is None else self.event.target
+
+
+def changes_elsewhere(calls: Sequence[Call], entries: Sequence[Entry]) -> dict[Call, list[Change]]:
     """The changes that have to be made before each call, the oldest first.
 
     `calls` are those of a whole thread in the order in which they were made; each is given the
-    event that it made. Of several changes to one task before a call only the last is kept, and of
-    deleted tasks only the one that the next number depends on.
+    entry that it made. Of several changes to one task or list before a call only the last is kept,
+    and of what was deleted only the number that the next one depends on; unless a call of the
+    thread reads the ledger itself, which then has to be whole.
     """
-    elsewhere = _match(calls, events)
-    keys = {call.key for call in calls}
+    elsewhere = _match(calls, entries)
+    keys = {call.key for call in calls} - {None}
+    whole = any(call.tool in READ_LEDGER for call in calls)
     changes: dict[Call, list[Change]] = {}
-    waiting = sorted(elsewhere, key=lambda event: event.at)
-    greatest = 0
+    waiting = sorted(elsewhere, key=_began)
+    seen: set[int | str] = set()
     for call in sorted(calls, key=lambda call: call.at):
-        found = [event for event in waiting if _precedes(event, call)]
-        waiting = [event for event in waiting if not _precedes(event, call)]
-        made = _condensed(found, keys, greatest)
-        greatest = max([greatest, *(event.number for event in made)])
-        changes[call] = [
-            Change(
-                before=call.id,
-                at=event.at,
-                tool=event.tool,
-                number=event.number,
-                task=event.after,
-                # Another conversation's keys and answers are of no use here.
-                key=event.key if event.key in keys else None,
-                result=event.result if event.key in keys - {None} else None,
-            )
-            for event in made
+        found = [
+            one
+            for entry in waiting
+            if entry.at < call.at
+            for one in _found(entry, entry.key in keys)
         ]
-        if call.event is not None:
-            greatest = max(greatest, call.event.number)
+        waiting = [entry for entry in waiting if entry.at >= call.at]
+        made = found if whole else _condensed(found, keys, seen)
+        seen |= {one.target for one in made if one.target is not None}
+        changes[call] = [_change(call, one, own=one.entry.key in keys, whole=whole) for one in made]
+        seen |= {event.target for event in call.events if event.target is not None}
     return changes
 
 
@@ -103,76 +141,150 @@ def order_of(calls: Sequence[Call]) -> list[str]:
     return order
 
 
-def _match(calls: Iterable[Call], events: Sequence[Event]) -> list[Event]:
-    """Give each call its event; the events that are left belong to no call."""
-    left = list(events)
+def _match(calls: Iterable[Call], entries: Sequence[Entry]) -> list[Entry]:
+    """Give each call its entry; the entries that are left belong to no call."""
+    left = list(entries)
     for call in calls:
-        for event in left:
-            if _made_by(event, call):
-                call.event = event
-                left.remove(event)
+        for entry in left:
+            if _made_by(entry, call):
+                call.entry = entry
+                left.remove(entry)
                 break
     return left
 
 
-def _made_by(event: Event, call: Call) -> bool:
-    # An event of another moment was made when the call was made before, and its result was lost.
-    if event.at != call.at or event.tool != call.tool:
+def _made_by(entry: Entry, call: Call) -> bool:
+    # An entry of another moment was made when the call was made before, and its result was lost.
+    if entry.at != call.at or entry.tool != call.tool:
         return False
     # A copied thread has another name, and so have its calls.
-    return event.key == call.key or event.result == call.result
+    return entry.key == call.key or (entry.result is not None and entry.result == call.result)
 
 
-def _precedes(event: Event, call: Call) -> bool:
-    return event.at < call.at
+def _began(entry: Entry) -> tuple[datetime, int]:
+    return entry.at, entry.events[0].position if entry.events else 0
 
 
-def _condensed(events: Sequence[Event], keys: set[str | None], greatest: int) -> list[Event]:
-    last = {event.number: event for event in events}
-    highest = max([greatest, *last])
-    return [
-        event
-        for event in events
-        if event.key in keys - {None}
+def _found(entry: Entry, own: bool) -> list[_Found]:
+    """What has to be known of an entry; of others' calls that changed nothing, nothing."""
+    if own and not entry.events:
+        return [_Found(entry, None)]
+    return [_Found(entry, event) for event in entry.events]
+
+
+def _condensed(
+    found: Sequence[_Found], keys: set[str | None], seen: set[int | str]
+) -> list[_Found]:
+    last = {one.target: one for one in found}
+    numbers = [number for number in (*seen, *last) if isinstance(number, int)]
+    highest = max(numbers, default=0)
+    kept = [
+        one
+        for one in found
+        if one.entry.key in keys
         or (
-            event is last[event.number]
-            # One that was there before has to go; of one that wasn't, the number may matter.
-            and (event.after is not None or event.number <= greatest or event.number == highest)
+            one is last[one.target]
+            # What was there before has to go; of what wasn't, the number may matter.
+            and (
+                (one.event is not None and one.event.after is not None)
+                or one.target in seen
+                or one.target == highest
+            )
         )
     ]
+    return _possible(kept, keys)
+
+
+def _possible(kept: Sequence[_Found], keys: set[str | None]) -> list[_Found]:
+    """In an order in which they can be made: lists before their tasks, parents before their parts,
+    and deleted the other way round."""
+    if any(one.entry.key in keys for one in kept):
+        return list(kept)
+    rows = {
+        str(one.event.after["id"]): one
+        for one in kept
+        if one.event is not None and one.event.after is not None and "id" in one.event.after
+    }
+    gone = [one for one in kept if one.event is not None and one.event.after is None]
+    left = [one for one in kept if one not in gone]
+    ordered: list[_Found] = []
+    while left:
+        waiting = {key for key, one in rows.items() if one in left}
+        free = [one for one in left if not _needs(one) & waiting] or left[:1]
+        ordered += free
+        left = [one for one in left if one not in free]
+    tasks = [one for one in gone if isinstance(one.target, int)]
+    return [*ordered, *tasks, *(one for one in gone if one not in tasks)]
+
+
+def _needs(one: _Found) -> set[str]:
+    """The ids of the rows that have to be there before this one."""
+    after: Mapping[str, Any] = (one.event and one.event.after) or {}
+    return {str(after[name]) for name in ("list_id", "parent_id") if after.get(name)}
+
+
+def _change(call: Call, found: _Found, *, own: bool, whole: bool) -> Change:
+    entry, event = found.entry, found.event
+    change = Change(
+        before=call.id,
+        at=entry.at,
+        tool=entry.tool,
+        # Another conversation's keys and answers are of no use here.
+        key=entry.key if own else None,
+        result=entry.result if own else None,
+    )
+    if event is None:
+        return change
+    change.action, change.item = event.action, event.item
+    change.number, change.list, change.row = event.number, event.list_id, event.after
+    if own or whole:
+        change.turn, change.thread = event.turn, event.thread
+        change.message, change.undoes = event.message, event.undoes
+    return change
 
 
 def _took_effect_before(first: Call, second: Call) -> bool:
-    """Whether the results of two calls of one step show that one came before the other."""
-    a, b = first.event, second.event
-    if a is not None and b is not None:
-        if a.tool == b.tool == ADD:
-            return a.number < b.number
-        return a.number == b.number and a.after is not None and a.after == b.before
-    if a is not None and second.tool == LIST:
-        return _shown(a, second) is True
-    if b is not None and first.tool == LIST:
-        return _shown(b, first) is False
+    """Whether the ledger or the results of two calls of one step show that one came first."""
+    if first.events and second.events:
+        return first.events[0].position < second.events[0].position
+    if first.events and second.tool == FIND:
+        return _shown(first, second) is True
+    if second.events and first.tool == FIND:
+        return _shown(second, first) is False
     return False
 
 
-def _shown(event: Event, reading: Call) -> bool | None:
-    """Whether a list of tasks shows a change; none where it can't be told."""
-    if reading.result is None:
+def _shown(change: Call, reading: Call) -> bool | None:
+    """Whether a list of tasks shows what a call changed; none where it can't be told."""
+    verdicts = [_shows(event, change, reading) for event in change.events]
+    return next((verdict for verdict in verdicts if verdict is not None), None)
+
+
+def _shows(event: Event, change: Call, reading: Call) -> bool | None:
+    if reading.result is None or event.number is None:
         return None
     tasks = {task["number"]: task for task in reading.result["tasks"]}
     listed = tasks.get(event.number)
     if event.after is not None and listed is not None:
-        return bool(listed == event.result["task"])
+        seen = _view(change.result, event.number)
+        return None if seen is None else bool(listed == seen)
     if listed is not None:
         return False  # It is deleted, and yet listed.
-    state, filtered = reading.result["state"], bool(reading.arguments.get("text"))
-    if filtered or reading.result["total"] > len(tasks):
+    if set(reading.arguments) - _NOT_NARROWING or reading.result["total"] > len(tasks):
         return None
-    match event.tool, state:
-        case ("add_task", "open" | "all") | ("complete_task", "completed"):
+    match event.action, reading.arguments.get("state", "open"):
+        case ("added", "open" | "all") | ("completed", "completed") | ("reopened", "open"):
             return False
-        case ("delete_task" | "complete_task", "open") | ("delete_task", "all"):
+        case ("deleted" | "completed", "open") | ("deleted", "all") | ("reopened", "completed"):
             return True
         case _:
             return None
+
+
+def _view(result: Mapping[str, Any] | None, number: int) -> Any:
+    """The task of that number as the answer to a change shows it."""
+    for item in (result or {}).get("results", ()):
+        for name in ("task", "next"):
+            if (item.get(name) or {}).get("number") == number:
+                return item[name]
+    return None

@@ -2,7 +2,7 @@
 
 A recording is JSON, written to be read and compared by people:
 
-    format      1
+    format      2
     thread      LangGraph's id of the thread; the names of its tool calls are made with it
     title       the conversation's title
     turns       what happened, in the order in which it happened; see `Turn`
@@ -27,7 +27,7 @@ from graph.decisions import Decision
 from .errors import InvalidRecordingError
 from .messages import Form
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 
 
 class _Part(BaseModel):
@@ -44,18 +44,30 @@ class Place(_Part):
 
 
 class Change(_Part):
-    """A change to the user's tasks that was there when a tool was called, without a call of this
-    conversation having made it: another conversation did, or a call whose result was lost."""
+    """A change to the user's tasks and lists that was there when a tool was called, without a call
+    of this conversation having made it: another conversation did, or a call whose result was lost.
+    Of a lost call that changed nothing, only the answer."""
 
     #: The tool call before which it happened.
     before: str
     at: datetime
-    #: What made it: add_task, update_task, complete_task or delete_task.
+    #: The tool that made it.
     tool: str
+    #: What was done: added, updated, completed, deleted …; none where nothing was.
+    action: str | None = None
+    #: Which of the call's items did it.
+    item: int = 1
     #: The task's number.
-    number: int
-    #: The task after the change, as `task_events` keeps it; none when it was deleted.
-    task: dict[str, Any] | None
+    number: int | None = None
+    #: The list's id, where it was no task but a list.
+    list: str | None = None
+    #: The task or list after the change, as `task_events` keeps it; none when it was deleted.
+    row: dict[str, Any] | None = None
+    #: Where it stands in the ledger; only where a tool call of this conversation asks for that.
+    turn: str | None = None
+    thread: str | None = None
+    message: str | None = None
+    undoes: str | None = None
     #: For a call of this conversation: its idempotency key, and what the tool answered.
     key: str | None = None
     result: dict[str, Any] | None = None
@@ -110,7 +122,7 @@ class RecordedRow(_Part):
 class Recording(_Part):
     """A conversation with all that it depended on."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     thread: str
     title: str | None = None
     turns: list[Turn]

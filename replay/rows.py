@@ -1,6 +1,6 @@
 """Reading what is stored of a conversation, for exporting it and for comparing a replay with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from storage.rows import CHANNEL, LEAF_TYPE
 from storage.transcript import EXECUTED_AT
 
 from .errors import ThreadNotFoundError
-from .ledger import Event
+from .ledger import Entry, Event
 from .messages import SERDE
 from .recording import RecordedRow
 
@@ -33,17 +33,23 @@ SELECT_LEAVES = """
         AND b.version = c.checkpoint -> 'channel_versions' ->> b.channel
     WHERE c.thread_id = %s AND c.checkpoint_ns = ''
 """
-SELECT_EVENTS = """
-    SELECT e.key, c.tool, e.task_number, e.before, e.after, c.result, e.created_at
-    FROM task_events e JOIN task_calls c ON c.user_id = e.user_id AND c.key = e.key
-    WHERE e.user_id = %s AND e.task_number IS NOT NULL
-    ORDER BY e.position
+SELECT_ENTRIES = """
+    SELECT coalesce(c.key, e.key) AS key, c.tool, c.result,
+        coalesce(c.created_at, e.created_at) AS at, e.position, e.item, e.action,
+        e.task_number AS number, e.list_id::text, e.before, e.after, e.turn_id AS turn,
+        e.thread_id AS thread, e.message_id AS message, e.undoes
+    FROM (SELECT * FROM task_calls WHERE user_id = %s) c
+        FULL JOIN (SELECT * FROM task_events WHERE user_id = %s) e ON e.key = c.key
+    ORDER BY e.position NULLS FIRST, at
 """
 SELECT_CHECKPOINTS = """
     SELECT checkpoint_id, (metadata ->> 'step')::int AS step
     FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = '' AND checkpoint_id > %s
     ORDER BY checkpoint_id
 """
+
+
+_EVENT = tuple(part.name for part in fields(Event))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +108,24 @@ async def read_reached_rows(
     return [row for row in rows if row.digest in reached]
 
 
-async def read_events(database: Database, user_id: UUID) -> list[Event]:
-    """Every change to a user's tasks, the oldest first."""
+async def read_ledger(database: Database, user_id: UUID) -> list[Entry]:
+    """Every writing call for a user with its changes, those that changed nothing first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in await _select(database, SELECT_ENTRIES, user_id, user_id):
+        found.setdefault(row["key"], []).append(row)
     return [
-        Event(
-            key=row["key"],
-            tool=row["tool"],
-            number=row["task_number"],
-            before=row["before"],
-            after=row["after"],
-            result=row["result"],
-            at=row["created_at"],
+        Entry(
+            key=key,
+            tool=rows[0]["tool"] or "",
+            at=rows[0]["at"],
+            result=rows[0]["result"],
+            events=tuple(
+                Event(**{name: row[name] for name in _EVENT})
+                for row in rows
+                if row["position"] is not None
+            ),
         )
-        for row in await _select(database, SELECT_EVENTS, user_id)
+        for key, rows in found.items()
     ]
 
 

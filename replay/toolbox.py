@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import BaseTool, StructuredTool
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -15,8 +16,8 @@ from storage.checkpointer import LOCAL_USER
 from storage.database import Database
 from tools.changing.ledger import lock_user, next_position
 from tools.client import TaskTools
-from tools.models import Task, TaskCall, TaskEvent
-from tools.snapshots import snapshot, task_from
+from tools.models import Task, TaskCall, TaskEvent, TaskList
+from tools.snapshots import list_from, snapshot, task_from
 
 from .recording import Change
 
@@ -88,46 +89,74 @@ class ReplayTools:
 
 
 async def make_change(database: Database, change: Change) -> None:
-    """Put a task, and the ledger, into the state that they were in after a change."""
+    """Put a task or a list, and the ledger, into the state that they were in after a change."""
     async with database.session() as session:
         user_id = await lock_user(session, LOCAL_USER)
-        task = await _task(session, user_id, change.number)
-        before = None if task is None else snapshot(task)
-        if task is not None:
-            await session.delete(task)
-            await session.flush()
-        if change.task is not None:
-            session.add(task_from(change.task, user_id))
         key = change.key or str(uuid4())
-        session.add(
-            TaskCall(
+        # A call may have made several changes, and is recorded once.
+        await session.exec(
+            insert(TaskCall)
+            .values(
                 user_id=user_id,
                 key=key,
                 tool=change.tool,
                 result=change.result or {},
                 created_at=change.at,
             )
+            .on_conflict_do_nothing()
         )
-        session.add(
-            TaskEvent(
-                user_id=user_id,
-                position=await next_position(session, user_id),
-                key=key,
-                turn_id=key,
-                action=change.tool,
-                task_number=change.number,
-                before=before,
-                after=change.task,
-                created_at=change.at,
+        if change.action is not None:
+            before = await _put_row(session, user_id, change)
+            session.add(
+                TaskEvent(
+                    user_id=user_id,
+                    position=await next_position(session, user_id),
+                    key=key,
+                    item=change.item,
+                    turn_id=change.turn or key,
+                    thread_id=change.thread,
+                    message_id=change.message,
+                    action=change.action,
+                    task_number=change.number,
+                    list_id=None if change.list is None else UUID(change.list),
+                    before=before,
+                    after=change.row,
+                    undoes=change.undoes,
+                    created_at=change.at,
+                )
             )
-        )
         await session.commit()
 
 
-async def _task(session: AsyncSession, user_id: UUID, number: int) -> Task | None:
-    found: Task | None = (
-        await session.exec(
-            select(Task).where(col(Task.user_id) == user_id, col(Task.number) == number)
+async def _put_row(session: AsyncSession, user_id: UUID, change: Change) -> dict[str, Any] | None:
+    """Make a row what it was after a change; returns what it was before."""
+    row = await _row(session, user_id, change)
+    before = None if row is None else snapshot(row)
+    if change.row is None:
+        if row is not None:
+            await session.delete(row)
+        else:
+            # The ledger keeps what was deleted; here nothing is known of it but its name.
+            before = {}
+    else:
+        after = (task_from if change.list is None else list_from)(change.row, user_id)
+        if row is None:
+            session.add(after)
+        else:
+            # Changed in place: others may refer to it.
+            for name in type(after).model_fields:
+                setattr(row, name, getattr(after, name))
+    await session.flush()
+    return before
+
+
+async def _row(session: AsyncSession, user_id: UUID, change: Change) -> Task | TaskList | None:
+    if change.list is not None:
+        lists = select(TaskList).where(
+            col(TaskList.user_id) == user_id, col(TaskList.id) == UUID(change.list)
         )
-    ).first()
-    return found
+        found: TaskList | None = (await session.exec(lists)).first()
+        return found
+    tasks = select(Task).where(col(Task.user_id) == user_id, col(Task.number) == change.number)
+    task: Task | None = (await session.exec(tasks)).first()
+    return task

@@ -135,9 +135,9 @@ def test_any_text_gets_an_answer(text: str) -> None:
     assert said.text or said.tool_calls
     for call in said.tool_calls:
         assert json.loads(json.dumps(call["args"])) == call["args"]
-        for named in call["args"].get("tasks", []):
-            assert named != ""
-            assert not isinstance(named, dict) or "" not in named.values()
+        for item in call["args"].get("tasks", []):
+            assert item != ""
+            assert not isinstance(item, dict) or "" not in item.values()
 
 
 @settings(max_examples=100, deadline=None)

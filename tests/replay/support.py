@@ -157,7 +157,7 @@ def calls(*requests: tuple[str, dict[str, Any]]) -> AIMessage:
 
 def adds(*titles: str, **arguments: Any) -> AIMessage:
     """A model's answer that adds tasks."""
-    return calls(*(("add_task", {"title": title, **arguments}) for title in titles))
+    return calls(*(("add_tasks", {"tasks": [{"title": title, **arguments}]}) for title in titles))
 
 
 def says(text: str) -> AIMessage:

@@ -26,7 +26,7 @@ from tools.client import TaskTools
 async def test_turns_with_and_without_tools(talk: Talk, replays: Replays) -> None:
     await talk.say("Add milk", adds("Buy milk", due="tomorrow at 9", priority="high"), says("Done"))
     await talk.say("Thanks", says("You are welcome"))
-    await talk.say("List", calls(("list_tasks", {})), says("#1 Buy milk"))
+    await talk.say("List", calls(("find_tasks", {})), says("#1 Buy milk"))
 
     recording = await replays()
 
@@ -54,15 +54,15 @@ async def test_calls_made_at_once(talk: Talk, replays: Replays) -> None:
     await talk.say(
         "Go",
         calls(
-            ("complete_task", {"task": "1"}),
-            ("list_tasks", {"state": "all"}),
-            ("delete_task", {"task": "bread"}),
-            ("update_task", {"task": "3", "due": "friday"}),
-            ("add_task", {"title": "Butter"}),
+            ("complete_tasks", {"tasks": ["1"]}),
+            ("find_tasks", {"state": "all"}),
+            ("delete_tasks", {"tasks": ["bread"]}),
+            ("reschedule_tasks", {"tasks": [{"task": "3", "due": "friday"}]}),
+            ("add_tasks", {"tasks": [{"title": "Butter"}]}),
         ),
         says("Done"),
     )
-    await talk.say("List", calls(("list_tasks", {"state": "all"})), says("There"))
+    await talk.say("List", calls(("find_tasks", {"state": "all"})), says("There"))
 
     await replays()
 
@@ -75,10 +75,10 @@ async def test_calls_made_at_once_take_effect_in_the_order_in_which_they_did(
     talk = Talk(database, reversing, TickingClock())
     request = adds("Milk", "Bread", "Eggs")
     ids = [str(call["id"]) for call in request.tool_calls]
-    await reversing.begin([request], dict.fromkeys(ids, "add_task"), ids[::-1], [])
+    await reversing.begin([request], dict.fromkeys(ids, "add_tasks"), ids[::-1], [])
     messages = await talk.say("Add", request, says("Done"))
     await tools.aclose()
-    assert '"number": 3' in str(messages[2].text)
+    assert '"number":3' in str(messages[2].text)
 
     recording = await replays()
 
@@ -96,10 +96,14 @@ async def test_the_zone_that_only_the_metadata_tells_is_kept(talk: Talk, replays
 
 async def test_calls_that_fail(talk: Talk, replays: Replays) -> None:
     await talk.say("Add", adds("Call the dentist", "Pay the dentist"), says("Done"))
-    await talk.say("Done", calls(("complete_task", {"task": "dentist"})), says("Which one?"))
+    await talk.say("Done", calls(("complete_tasks", {"tasks": ["dentist"]})), says("Which one?"))
     await talk.say(
         "No",
-        calls(("delete_task", {"task": "unicorn"}), ("no_such_tool", {}), ("add_task", {"tit": 1})),
+        calls(
+            ("delete_tasks", {"tasks": ["unicorn"]}),
+            ("no_such_tool", {}),
+            ("add_tasks", {"taks": 1}),
+        ),
         says("It didn't work"),
     )
 
@@ -120,8 +124,8 @@ async def test_arguments_that_are_not_json(talk: Talk, replays: Replays) -> None
         invalid_tool_calls=[
             {
                 "type": "invalid_tool_call",
-                "name": "add_task",
-                "args": '{"title": "Buy milk and',
+                "name": "add_tasks",
+                "args": '{"tasks": [{"title": "Buy milk and',
                 "id": "call_broken",
                 "error": None,
             }
@@ -139,7 +143,7 @@ async def test_a_fork_from_an_old_checkpoint(talk: Talk, replays: Replays) -> No
     await talk.say("Add bread", adds("Bread"), says("Added bread"))
     old = await talk.checkpoint("Added milk")
     await talk.say("Add eggs", adds("Eggs"), says("Added eggs"), at=old)
-    await talk.say("List", calls(("list_tasks", {})), says("Three"))
+    await talk.say("List", calls(("find_tasks", {})), says("Three"))
 
     recording = await replays()
 
@@ -170,8 +174,8 @@ async def test_a_call_made_again_from_before_it_is_answered_from_the_ledger(
     assert before_the_call.next == ("tools",)
     again = str(before_the_call.config["configurable"]["checkpoint_id"])
     await talk.say(None, says("Added again"), at=again)
-    messages = await talk.say("List", calls(("list_tasks", {})), says("One"))
-    assert '"total": 1' in str(messages[-2].text)
+    messages = await talk.say("List", calls(("find_tasks", {})), says("One"))
+    assert '"total":1' in str(messages[-2].text)
 
     await replays()
 
@@ -182,7 +186,7 @@ async def test_edits_of_the_state(talk: Talk, replays: Replays) -> None:
     await talk.say(None, adds("Oat milk"), says("Added"))
     await talk.edit(HumanMessage("Thanks", id="thanks"), AIMessage("Oh", id="oh"), as_node="agent")
     await talk.edit(RemoveMessage(id="oh"), RemoveMessage(id="thanks"), as_node="agent")
-    await talk.edit(calls(("list_tasks", {})), as_node="agent")
+    await talk.edit(calls(("find_tasks", {})), as_node="agent")
     await talk.say(None, says("There"))
     await talk.edit(
         RemoveMessage(id=REMOVE_ALL_MESSAGES), HumanMessage("Anew", id="anew"), as_node="agent"
@@ -200,13 +204,13 @@ async def test_an_edit_of_an_old_checkpoint(talk: Talk, replays: Replays) -> Non
     await talk.say("Add bread", adds("Bread"), says("Added bread"))
     old = await talk.checkpoint("Added milk")
     await talk.edit(AIMessage("Well, added", id="well"), as_node="agent", at=old)
-    await talk.say("List", calls(("list_tasks", {})), says("Two"))
+    await talk.say("List", calls(("find_tasks", {})), says("Two"))
 
     await replays()
 
 
 async def test_a_result_written_by_hand(talk: Talk, replays: Replays) -> None:
-    request = calls(("list_tasks", {}))
+    request = calls(("find_tasks", {}))
     await talk.edit(HumanMessage("List", id="h"), request, as_node="agent")
     call_id = request.tool_calls[0]["id"]
     await talk.edit(ToolMessage("Nothing", tool_call_id=call_id, id="t"), as_node="tools")
@@ -220,7 +224,7 @@ async def test_a_result_written_by_hand(talk: Talk, replays: Replays) -> None:
 
 
 async def test_a_cleared_and_a_copied_checkpoint(talk: Talk, replays: Replays) -> None:
-    await talk.edit(HumanMessage("List", id="h"), calls(("list_tasks", {})), as_node="agent")
+    await talk.edit(HumanMessage("List", id="h"), calls(("find_tasks", {})), as_node="agent")
     config = {"configurable": {"thread_id": "thread"}}
     await talk.graph.aupdate_state(config, None, as_node="__end__")
     await talk.say("Add milk", adds("Milk"), says("Added milk"))
@@ -320,30 +324,96 @@ async def test_numbers_continue_after_tasks_of_earlier_conversations(
     await talk.say("Add", adds("Milk", "Bread", "Eggs"), says("Done"), thread="earlier")
     await talk.say(
         "Go",
-        calls(("complete_task", {"task": "1"}), ("delete_task", {"task": "3"})),
+        calls(("complete_tasks", {"tasks": ["1"]}), ("delete_tasks", {"tasks": ["3"]})),
         says("Done"),
         thread="earlier",
     )
     await talk.say("Add", adds("Butter"), says("Done"))
-    messages = await talk.say("List", calls(("list_tasks", {"state": "all"})), says("Three"))
-    assert '"total": 3' in str(messages[-2].text)
+    messages = await talk.say("List", calls(("find_tasks", {"state": "all"})), says("Three"))
+    assert '"total":3' in str(messages[-2].text)
 
     recording = await replays()
 
     elsewhere = recording.turns[0].elsewhere
-    assert [(change.number, change.task is None) for change in elsewhere] == [
+    assert [(change.number, change.row is None) for change in elsewhere] == [
         (2, False),
         (1, False),
         (3, True),
     ]
 
 
+async def test_lists_and_subtasks_of_earlier_conversations_are_there(
+    talk: Talk, replays: Replays
+) -> None:
+    await talk.say(
+        "Set up",
+        calls(("save_lists", {"lists": ["Home", "Old"]})),
+        adds("Paint the room", list="Home"),
+        adds("Buy paint", parent="1"),
+        calls(("save_lists", {"lists": [{"list": "Home", "name": "House"}]})),
+        calls(("delete_lists", {"lists": ["Old"]})),
+        calls(
+            ("update_tasks", {"tasks": [{"task": "1", "labels": ["diy"], "priority": "urgent"}]})
+        ),
+        says("Done"),
+        thread="earlier",
+    )
+    messages = await talk.say("List", calls(("find_tasks", {"list": "House"})), says("Two"))
+    assert '"total":2' in str(messages[-2].text)
+    await talk.say("Go", calls(("complete_tasks", {"tasks": ["1"]})), says("Is open: 2"))
+    await talk.say("Lists?", calls(("find_lists", {})), says("Inbox and House"))
+
+    recording = await replays()
+
+    assert [len(turn.elsewhere) for turn in recording.turns] == [4, 0, 0]
+
+
+async def test_what_repeats_comes_back_and_a_turn_is_undone(talk: Talk, replays: Replays) -> None:
+    await talk.say("Add", adds("Water plants", repeats="every monday at 9"), says("Done"))
+    await talk.say("Done", calls(("complete_tasks", {"tasks": ["plants"]})), says("Next monday"))
+    await talk.say("Undo", calls(("undo_changes", {})), says("Undone"))
+    messages = await talk.say("List", calls(("find_tasks", {})), says("One"))
+    assert '"total":1' in str(messages[-2].text)
+    await talk.say("Undo that", calls(("undo_changes", {})), says("Done again"))
+    messages = await talk.say("What?", calls(("find_activity", {"task": "1"})), says("This"))
+    assert '"action":"restored"' in str(messages[-2].text)
+
+    await replays()
+
+
+async def test_an_undo_that_another_conversation_is_in_the_way_of(
+    talk: Talk, replays: Replays
+) -> None:
+    await talk.say("Add", adds("Milk", "Bread"), says("Done"))
+    rename = ("update_tasks", {"tasks": [{"task": "1", "title": "Oat milk"}]})
+    await talk.say("Rename", calls(rename), says("Done"), thread="other")
+    await talk.say("Done", calls(("complete_tasks", {"tasks": ["1"]})), says("Ok"), thread="other")
+    messages = await talk.say("Undo", calls(("undo_changes", {})), says("Was changed"))
+    assert "updated, completed" in str(messages[-2].text)
+
+    recording = await replays()
+
+    assert [change.action for change in recording.turns[1].elsewhere] == ["updated", "completed"]
+
+
+async def test_one_of_several_tasks_fails(talk: Talk, replays: Replays) -> None:
+    await talk.say("Add", adds("Call the dentist", "Pay the dentist"), says("Done"))
+    messages = await talk.say(
+        "Go", calls(("complete_tasks", {"tasks": ["dentist", "1", "unicorn"]})), says("One")
+    )
+    assert '"changed":1,"failed":2' in str(messages[-2].text)
+
+    await replays()
+
+
 async def test_changes_of_another_conversation_in_between(talk: Talk, replays: Replays) -> None:
     await talk.say("Add", adds("Milk"), says("Done"))
     await talk.say("Add", adds("Bread"), says("Done"), thread="other")
-    await talk.say("List", calls(("list_tasks", {})), says("Two"))
-    await talk.say("Done", calls(("complete_task", {"task": "1"})), says("Done"), thread="other")
-    await talk.say("Done", calls(("complete_task", {"task": "1"})), says("Was done"))
+    await talk.say("List", calls(("find_tasks", {})), says("Two"))
+    await talk.say(
+        "Done", calls(("complete_tasks", {"tasks": ["1"]})), says("Done"), thread="other"
+    )
+    await talk.say("Done", calls(("complete_tasks", {"tasks": ["1"]})), says("Was done"))
     await talk.say("Add", adds("Later"), says("Done"), thread="other")
 
     recording = await replays()
@@ -372,8 +442,8 @@ async def test_a_change_whose_result_was_lost_is_not_made_twice(
         )
         await connection.execute("DELETE FROM checkpoint_writes")
         await connection.execute("INSERT INTO checkpoint_writes SELECT * FROM lost_writes")
-    messages = await talk.say(None, calls(("list_tasks", {})), says("One task"))
-    assert '"total": 1' in str(messages[-2].text)
+    messages = await talk.say(None, calls(("find_tasks", {})), says("One task"))
+    assert '"total":1' in str(messages[-2].text)
 
     recording = await replays()
 
@@ -391,7 +461,7 @@ async def test_a_thread_whose_older_checkpoints_were_pruned(
     latest = (await talk.checkpoints())[-1].config["configurable"]["checkpoint_id"]
     async with database.pool.connection() as connection:
         await connection.execute("DELETE FROM checkpoints WHERE checkpoint_id <> %s", (latest,))
-    await talk.say("List", calls(("list_tasks", {})), says("Two"))
+    await talk.say("List", calls(("find_tasks", {})), says("Two"))
 
     recording = await replays()
 
@@ -406,7 +476,7 @@ async def test_a_run_that_was_rolled_back_leaves_its_changes_but_not_its_rows(
     await talk.say("Add bread", adds("Bread"), says("Added bread"))
     async with database.pool.connection() as connection:
         await connection.execute("DELETE FROM checkpoints WHERE checkpoint_id <> ALL(%s)", (kept,))
-    await talk.say("List", calls(("list_tasks", {})), says("Two"))
+    await talk.say("List", calls(("find_tasks", {})), says("Two"))
 
     recording = await replays()
 
@@ -417,7 +487,7 @@ async def test_a_run_that_was_rolled_back_leaves_its_changes_but_not_its_rows(
 async def test_a_copied_thread(talk: Talk, replays: Replays) -> None:
     await talk.say("Add milk", adds("Milk"), says("Added milk"))
     await talk.copy("thread", to="copy")
-    await talk.say("List", calls(("list_tasks", {})), says("One"), thread="copy")
+    await talk.say("List", calls(("find_tasks", {})), says("One"), thread="copy")
 
     recording = await replays("copy")
 

@@ -124,7 +124,7 @@ def test_a_run_that_leaves_one_checkpoint_is_taken_apart_at_the_first_answer() -
 
 
 def test_an_update_is_made_in_the_name_of_a_node_that_leads_where_it_led() -> None:
-    request = calls(("list_tasks", {}))
+    request = calls(("find_tasks", {}))
     asked = step("d", "c", "update", 2, [hello, hi, request], "tools")
     sent = step("e", "d", "update", 3, [hello, hi, request, thanks], "agent")
     cleared = step("f", "e", "update", 4, [hello, hi, request])
@@ -135,7 +135,7 @@ def test_an_update_is_made_in_the_name_of_a_node_that_leads_where_it_led() -> No
 
 
 def test_what_was_to_be_done_next_is_cleared_without_an_edit() -> None:
-    request = calls(("list_tasks", {}))
+    request = calls(("find_tasks", {}))
     asked = step("d", "c", "update", 2, [hello, hi, request], "tools")
     cleared = step("e", "d", "update", 3, [hello, hi, request])
 

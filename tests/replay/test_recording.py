@@ -27,7 +27,7 @@ MESSAGES: list[BaseMessage] = [
     ToolMessage(
         "Done",
         id="5",
-        name="add_task",
+        name="add_tasks",
         tool_call_id="call_1",
         status="error",
         artifact={"structured_content": {"due": None, "number": 1}},
@@ -134,7 +134,7 @@ def test_the_text_is_the_same_each_time_and_readable() -> None:
 
     assert text == Recording.from_json(text).to_json()
     assert "Añadir leche" in text
-    assert text.startswith('{\n  "format": 1,\n  "thread": "thread",\n')
+    assert text.startswith('{\n  "format": 2,\n  "thread": "thread",\n')
     assert text.endswith("}\n")
 
 
@@ -145,9 +145,9 @@ def test_the_text_is_the_same_each_time_and_readable() -> None:
         "no json",
         "[]",
         "{}",
-        '{"format": 2, "thread": "t", "turns": [], "rows": []}',
-        '{"format": 1, "thread": "t", "turns": [], "rows": [], "secret": 1}',
-        '{"format": 1, "thread": "t", "turns": [{"kind": "run"}], "rows": []}',
+        '{"format": 3, "thread": "t", "turns": [], "rows": []}',
+        '{"format": 2, "thread": "t", "turns": [], "rows": [], "secret": 1}',
+        '{"format": 2, "thread": "t", "turns": [{"kind": "run"}], "rows": []}',
     ],
     ids=["empty", "no json", "a list", "nothing", "a later format", "too much", "too little"],
 )

@@ -22,7 +22,7 @@ from replay.scripted import Line, ScriptedClock, ScriptedModel, ScriptedModels, 
 
 
 @tool
-def add_task(title: str) -> str:
+def add_tasks(title: str) -> str:
     """Add a task."""
     return title
 
@@ -36,13 +36,13 @@ def a_full_answer() -> AIMessage:
         "Two things at once:  milk\nand bread. ",
         id="chatcmpl-1",
         tool_calls=[
-            call("add_task", "call_1", title="Buy milk, and “oat milk” 🥛", due=None),
-            call("list_tasks", "call_2"),
+            call("add_tasks", "call_1", title="Buy milk, and “oat milk” 🥛", due=None),
+            call("find_tasks", "call_2"),
         ],
         invalid_tool_calls=[
             {
                 "type": "invalid_tool_call",
-                "name": "add_task",
+                "name": "add_tasks",
                 "args": '{"title": "Buy bread and',
                 "id": "call_3",
                 "error": (INCOMPLETE),
@@ -67,7 +67,7 @@ async def stream_of(message: AIMessage) -> AsyncIterator[BaseMessage]:
 async def test_a_streamed_answer_put_together_by_the_graph_is_exactly_the_scripted_one() -> None:
     model = ScriptedModel([a_full_answer()])
 
-    answer = await read_answer(model.bind_tools([add_task]).astream("What is on my list?"))
+    answer = await read_answer(model.bind_tools([add_tasks]).astream("What is on my list?"))
 
     assert answer == a_full_answer()
     assert type(answer) is AIMessage
@@ -98,7 +98,7 @@ async def test_an_answer_is_streamed_in_pieces_with_its_arguments_cut() -> None:
         AIMessage(
             [{"type": "text", "text": "Hello", "index": 0}],
             id="blocks-and-calls",
-            tool_calls=[call("add_task", "call_1", title="Buy milk")],
+            tool_calls=[call("add_tasks", "call_1", title="Buy milk")],
         ),
         AIMessage("Hello", id="lc_run--0198"),
     ],
@@ -175,16 +175,16 @@ async def test_an_exhausted_script_is_an_error() -> None:
 async def test_the_model_remembers_what_it_was_shown_and_offered() -> None:
     model = ScriptedModel([AIMessage("Hello", id="1")])
 
-    await model.bind_tools([add_task]).ainvoke([SystemMessage("Be kind."), HumanMessage("Hi")])
+    await model.bind_tools([add_tasks]).ainvoke([SystemMessage("Be kind."), HumanMessage("Hi")])
 
     assert [message.content for message in model.asked[0].prompt] == ["Be kind.", "Hi"]
-    assert model.asked[0].tools == ["add_task"]
+    assert model.asked[0].tools == ["add_tasks"]
 
 
 async def test_an_answer_comes_when_the_model_is_shown_the_conversation_it_belongs_to() -> None:
     conversation = [
         HumanMessage("Add milk", id="1"),
-        AIMessage("", id="2", tool_calls=[call("add_task", "call_1", title="Milk")]),
+        AIMessage("", id="2", tool_calls=[call("add_tasks", "call_1", title="Milk")]),
         ToolMessage("Done", id="3", tool_call_id="call_1"),
     ]
     model = ScriptedModel([Line(AIMessage("Added", id="4"), after=conversation)])

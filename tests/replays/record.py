@@ -41,7 +41,12 @@ async def add_list_complete(talk: Talk) -> None:
         "move 3 to friday",
         "Done with the milk",
         "delete the dentist one",
+        "undo that",
+        "add stretch every monday at 9 and add pay the rent tomorrow #home",
+        "done with the stretch one",
+        "reopen the milk",
         "What's on my list?",
+        "what's due this week?",
         "what's done?",
     )
 
@@ -62,7 +67,7 @@ async def two_calls_at_once(talk: Talk) -> None:
     )
     await talk.say(
         "I have the milk. What is left?",
-        calls(("complete_task", {"task": "milk"}), ("list_tasks", {})),
+        calls(("complete_tasks", {"tasks": ["milk"]}), ("find_tasks", {})),
         says("Only #2 “Buy bread” is left."),
     )
 
@@ -111,8 +116,8 @@ async def arguments_cut_off(talk: Talk) -> None:
             {
                 "type": "invalid_tool_call",
                 "id": "call_cut_off",
-                "name": "add_task",
-                "args": '{"title": "Buy milk and',
+                "name": "add_tasks",
+                "args": '{"tasks": [{"title": "Buy milk and',
                 "error": None,
             }
         ],
@@ -147,7 +152,7 @@ async def broken_off_runs(talk: Talk) -> None:
     try:
         await talk.say("Add bread", adds("Buy bread"), RuntimeError("overloaded"))
     except RuntimeError:
-        await talk.say("What is on my list?", calls(("list_tasks", {})), says("Milk and bread."))
+        await talk.say("What is on my list?", calls(("find_tasks", {})), says("Milk and bread."))
 
 
 CONVERSATIONS: tuple[Callable[[Talk], Awaitable[None]], ...] = (
