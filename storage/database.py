@@ -64,12 +64,16 @@ class Database:
         # suspended server) is replaced before.
         connection = await self._connections.checked()
         await connection.set_autocommit(False)
+        # Whoever has waited for a lock has to see what was committed meanwhile, also where the
+        # server's default is to isolate more.
+        await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
         return connection
 
 
 async def _reset(connection: psycopg.AsyncConnection[Any]) -> None:
     """The checkpointer's connections are in autocommit mode; SQLAlchemy's are not."""
     await connection.set_autocommit(True)
+    await connection.set_isolation_level(None)
 
 
 @asynccontextmanager

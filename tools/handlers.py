@@ -22,6 +22,7 @@ from .changing.lists import delete_list, save_list
 from .changing.rescheduling import reschedule_task
 from .changing.undoing import undo_changes
 from .changing.updating import update_task
+from .collisions import attempts, rolled_back_for_another
 from .context import Caller, Identify
 from .errors import NotExecutedError, OutcomeUnknownError
 from .finding.activity import find_activity
@@ -204,8 +205,10 @@ class Handlers:
             OutcomeUnknownError: the commit was sent and no answer came.
         """
         caller = await self._caller(context)
-        async with self._transaction() as session:
-            answer = await once(session, caller, tool, write)
+        async for attempt in attempts():
+            with attempt:
+                async with self._transaction() as session:
+                    answer = await once(session, caller, tool, write)
         if isinstance(answer, NotExecuted):
             raise NotExecutedError(tool)
         return answer
@@ -239,4 +242,6 @@ class Handlers:
             try:
                 await session.commit()
             except Exception as error:
+                if rolled_back_for_another(error):
+                    raise
                 raise OutcomeUnknownError("the commit of a task change failed") from error
