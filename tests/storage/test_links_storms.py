@@ -15,7 +15,7 @@ from storage.embedded import hold
 from storage.errors import DatabaseFailedError
 from tests.storage.crash_worker import conversations
 from tests.storage.embedded_support import answers, postmaster, used_home, wait_until
-from tests.storage.test_crashes import Known, check
+from tests.storage.killing import Known, check
 
 THREADS = 4
 TURNS = 3
