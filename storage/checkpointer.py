@@ -10,12 +10,13 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, cast
 
+import psycopg
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.postgres.base import PRUNE_STRATEGIES
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from .connections import ANSWER_TIMEOUT, Connections, Pool
-from .copying import copy_thread
+from .copying import ThreadExistsError, copy_thread
 from .deleting import delete_runs, delete_threads
 from .message_cache import MessageCache
 from .pruning import prune_thread, refuse_delta_channels, wait_for_step
@@ -124,7 +125,11 @@ class TranscriptSaver(Writing):
         source, target = (
             storable_name("thread", str(name)) for name in (source_thread_id, target_thread_id)
         )
-        await self._connections.once(lambda cur: copy_thread(cur, source, target))
+        try:
+            await self._connections.once(lambda cur: copy_thread(cur, source, target))
+        except psycopg.errors.UniqueViolation as error:
+            # Of all that a copy writes, nothing but the target's name could be there before.
+            raise ThreadExistsError(target) from error
         # Of a thread that had this name and was deleted.
         self._cache.forget(target)
 
