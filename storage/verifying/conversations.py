@@ -133,7 +133,8 @@ async def _check_leaf(
     elif row["type"] not in (None, EMPTY_TYPE):
         try:
             listed = serde.loads_typed((row["type"], row["blob"]))
-        except (ValueError, TypeError, NotImplementedError) as error:
+        except Exception as error:
+            # Whatever the serialiser makes of bytes that it did not write.
             return _unreadable(row, error)
         if is_transcript(listed):
             # LangGraph's own saver wrote the list. This one may have written the rows to it.
