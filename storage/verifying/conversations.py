@@ -164,7 +164,11 @@ async def _is_branch(
             row = await cur.fetchone()
             if row is None:
                 return False
-            if read_message(serde, row["payload_type"], row["payload"]) != message:
+            try:
+                shown = read_message(serde, row["payload_type"], row["payload"])
+            except Exception:
+                return True  # That it can't be read is told of with the rows.
+            if shown != message:
                 return False
         return await cur.fetchone() is None
 

@@ -107,3 +107,18 @@ async def test_what_is_unused_is_kept_while_something_else_is_wrong_with_the_thr
     assert await fetch(database, "SELECT * FROM checkpoint_blobs t ORDER BY t") == blobs
     (unused,) = [found async for found in verify(database.pool) if found.kind is Kind.UNUSED]
     assert not unused.mendable
+
+
+@pytest.mark.parametrize("payload", [b"\xc1", b"", b"\x93\x01"])
+async def test_rows_made_of_a_list_of_the_plain_saver_are_named_where_they_are_garbage(
+    database: Database, payload: bytes
+) -> None:
+    await say(chat_graph(AsyncPostgresSaver(database.pool)), "t", "one")
+    await chat_graph(TranscriptSaver(database.pool)).aupdate_state(on("t"), None, as_node="answer")
+    changed = "UPDATE messages SET payload = %s WHERE role = 'user'"
+    await execute(database, changed, payload)
+    assert [found.kind for found in await problems(database.pool)] == [Kind.PAYLOAD]
+    _ = [done async for done in repair(database.pool)]
+    assert await problems(database.pool) == []
+    (row,) = await fetch(database, "SELECT leaf_id FROM conversations")
+    assert row["leaf_id"] is not None
