@@ -10,13 +10,16 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, cast
 
+import psycopg
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.postgres.base import PRUNE_STRATEGIES
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from .connections import ANSWER_TIMEOUT, Connections, Pool
-from .copying import copy_thread
+from .copying import ThreadExistsError, copy_thread
 from .deleting import delete_runs, delete_threads
 from .message_cache import MessageCache
+from .pruning import prune_thread, refuse_delta_channels, wait_for_step
 from .reading import TranscriptError
 from .refusing import storable_name
 from .saver_writing import Owner, Writing
@@ -86,13 +89,32 @@ class TranscriptSaver(Writing):
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Prune threads: `delete` them whole, or `keep_latest` checkpoint and every message."""
-        if strategy != "delete" or isinstance(thread_ids, str):
-            await self._connections.retried(partial(super().aprune, thread_ids, strategy=strategy))
+        if strategy not in PRUNE_STRATEGIES or isinstance(thread_ids, str):
+            # The plain saver says what is wrong with that.
+            await super().aprune(thread_ids, strategy=strategy)
             return
         names = [storable_name("thread", str(thread_id)) for thread_id in thread_ids]
+        if strategy == "keep_latest":
+            await self._keep_latest(names)
+            return
         await self._connections.repeatable(lambda cur: delete_threads(cur, names))
         for name in names:
             self._cache.forget(name)
+
+    async def _keep_latest(self, thread_ids: Sequence[str]) -> None:
+        async def refuse() -> None:
+            async with self._connections.cursor(patient=True) as cur:
+                await refuse_delta_channels(cur, thread_ids)
+
+        await self._connections.retried(refuse)
+        for thread_id in thread_ids:
+            await self._connections.retried(partial(self._prune, thread_id))
+
+    async def _prune(self, thread_id: str) -> None:
+        async with self._connections.cursor(patient=True) as cur:
+            await wait_for_step(cur.connection, thread_id)
+            async with cur.connection.transaction():
+                await prune_thread(cur.connection, thread_id)
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy a thread whole: conversation, tree and checkpoints, as they are at one moment.
@@ -103,7 +125,11 @@ class TranscriptSaver(Writing):
         source, target = (
             storable_name("thread", str(name)) for name in (source_thread_id, target_thread_id)
         )
-        await self._connections.once(lambda cur: copy_thread(cur, source, target))
+        try:
+            await self._connections.once(lambda cur: copy_thread(cur, source, target))
+        except psycopg.errors.UniqueViolation as error:
+            # Of all that a copy writes, nothing but the target's name could be there before.
+            raise ThreadExistsError(target) from error
         # Of a thread that had this name and was deleted.
         self._cache.forget(target)
 

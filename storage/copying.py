@@ -74,6 +74,12 @@ COPY_CHECKPOINTS = (
 class ThreadExistsError(StorageError):
     """A thread can't be made under a name that another one has."""
 
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            f"there is a thread {target!r} already, and a copy would mix with it. Copy to another "
+            "name, or delete that thread first."
+        )
+
 
 async def copy_thread(cur: AsyncCursor[DictRow], source: str, target: str) -> None:
     """Copy a thread to one that is not there yet; the copy has the same owner.
@@ -82,14 +88,12 @@ async def copy_thread(cur: AsyncCursor[DictRow], source: str, target: str) -> No
 
     Raises:
         ThreadExistsError: there is a thread of the target's name.
+        UniqueViolation: there has been one since the transaction began.
     """
     await cur.execute(ONE_MOMENT)
     await cur.execute(SELECT_TARGET, {"target": target})
     if await cur.fetchone() is not None:
-        raise ThreadExistsError(
-            f"there is a thread {target!r} already, and a copy would mix with it. Copy to another "
-            "name, or delete that thread first."
-        )
+        raise ThreadExistsError(target)
     await cur.execute(COPY_CONVERSATION, (uuid4(), target, source))
     if (conversation := await cur.fetchone()) is not None:
         await cur.execute(SELECT_TREE, (source,))

@@ -1,7 +1,8 @@
 """Deleting what runs and threads have written, each in one transaction of the caller's.
 
 Both lock the conversations first. So they wait for each other, and for a step that is being
-written, instead of running into each other half-way.
+written, instead of running into each other half-way. Both leave each row as another version of
+itself, or as none, by which a step that waited for it knows of them.
 """
 
 from collections.abc import Sequence
@@ -65,18 +66,19 @@ DELETE_UNUSED_BLOBS = """
 """
 
 # The conversation shows what the latest checkpoint that is left shows. Where none is left, nothing
-# has been said, and there is nothing to take a title from.
+# has been said, and there is nothing to take a title from. Where the latest of all is left, the
+# conversation stays; what it shows may be rows made of a list of LangGraph's own saver.
 MOVE_LEAVES_BACK = """
     UPDATE conversations SET
         updated_at = clock_timestamp(),
         title = CASE WHEN latest.checkpoint_id IS NULL THEN NULL ELSE title END,
         leaf_checkpoint_id = latest.checkpoint_id,
-        leaf_id = (
+        leaf_id = CASE WHEN leaf_checkpoint_id = latest.checkpoint_id THEN leaf_id ELSE (
             SELECT m.id FROM checkpoint_blobs b
             JOIN messages m ON m.conversation_id = conversations.id AND m.digest = b.blob
             WHERE b.thread_id = conversations.thread_id AND b.checkpoint_ns = ''
             AND b.channel = %s AND b.version = latest.version AND b.type = %s
-        )
+        ) END
     FROM unnest(%s::text[]) AS thread(id)
     LEFT JOIN LATERAL (
         SELECT checkpoint_id, checkpoint -> 'channel_versions' ->> %s AS version

@@ -36,12 +36,20 @@ INSERT_CONVERSATION = """
     ON CONFLICT (thread_id) DO NOTHING
 """
 SELECT_CONVERSATION = "SELECT id FROM conversations WHERE thread_id = %s"
+# Where there was no conversation, deleting checkpoints could not lock one. Then it collides here.
+HOLD_PARENT = """
+    UPDATE checkpoints SET metadata = metadata
+    WHERE thread_id = %s AND checkpoint_ns = '' AND checkpoint_id = %s
+    AND EXISTS (SELECT FROM conversations WHERE id = %s AND leaf_checkpoint_id IS NULL)
+"""
 
 # One statement, so one transaction and one round trip. All of it depends on the conversation's
 # row: where that is gone, or was redacted without this process knowing of it, nothing is written.
 # Nor where the checkpoint before is gone, deleted or pruned while a run built on it: with it went
-# the values that this one doesn't write again. (Both are asked, the row and the table: a row that
-# was waited for knows of a deletion that the table, as it was when the statement began, does not.)
+# the values that this one doesn't write again. (Whoever deletes checkpoints changes the
+# conversation's row first or last, and keeps it until they are gone. A row that was waited for, and
+# is another version than when the statement began, tells that other tables may be others as well,
+# which are seen as they were then.)
 # The leaf is taken from what the checkpoint points at: the blob of this version of the channel, if
 # there is one from before, else the one written here.
 # Another process may have stored a later checkpoint already; then that one's leaf stays. (It is
@@ -77,7 +85,8 @@ _PUT_STEP = """
         AND timestamptz_send(redacted_at) IS NOT DISTINCT FROM %(redacted_at)s
         AND (
             %(whole)s OR %(parent_checkpoint_id)s::text IS NULL OR (
-                %(parent_checkpoint_id)s <= leaf_checkpoint_id AND EXISTS (
+                xmin = (SELECT xmin FROM conversations WHERE id = %(conversation_id)s)
+                AND EXISTS (
                     SELECT 1 FROM checkpoints WHERE thread_id = %(thread_id)s
                     AND checkpoint_ns = '' AND checkpoint_id = %(parent_checkpoint_id)s
                 )
@@ -158,7 +167,7 @@ PUT_INNER = """
 
 class ConversationGoneError(StorageError):
     """A conversation, or the checkpoint that a step follows, was deleted by somebody else while
-    this process wrote to it, or one of its messages was redacted."""
+    this process wrote to it, or one of its messages was redacted, or that can't be ruled out."""
 
 
 async def ensure_conversation(cur: AsyncCursor[DictRow], thread_id: str, subject: str) -> UUID:
@@ -216,7 +225,8 @@ async def put_step(
 
     Raises:
         ConversationGoneError: there is no such conversation any more, or no such checkpoint as
-            the step follows, or a message has been redacted of which this process doesn't know.
+            the step follows, or a message has been redacted of which this process doesn't know;
+            or something was done to the conversation while it was waited for, and nobody can tell.
         UniqueViolation: with `PUT_NEW_STEP`, if a part of the step is there already.
     """
 
@@ -251,6 +261,13 @@ async def put_step(
             f"conversation {conversation_id}, or the checkpoint that a step of it follows, was "
             "deleted or redacted while it was written to"
         )
+
+
+async def hold_parent(cur: AsyncCursor[DictRow], conversation_id: UUID, step: Step) -> None:
+    """Keep the checkpoint that a step follows, if it is the first of a conversation."""
+    if step.parent_checkpoint_id is not None:
+        place = (step.thread_id, step.parent_checkpoint_id, conversation_id)
+        await cur.execute(HOLD_PARENT, place)
 
 
 async def put_inner(

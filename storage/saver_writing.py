@@ -30,6 +30,7 @@ from .rows import (
     ConversationGoneError,
     Step,
     ensure_conversation,
+    hold_parent,
     put_inner,
     put_step,
 )
@@ -141,12 +142,14 @@ class Writing(Reading):
         if known is None:
             async with self._connections.transaction() as cur:
                 known = await ensure_conversation(cur, step.thread_id, self._owner(config))
+                await hold_parent(cur, known, step)
                 await put_step(cur, known, step, rows)
             return known
         async with self._connections.cursor() as cur:
             try:
                 await put_step(cur, known, step, rows, PUT_NEW_STEP)
-            except psycopg.errors.UniqueViolation:
+            except (psycopg.errors.UniqueViolation, ConversationGoneError):
+                # Another step that was waited for, say, is no reason to store everything anew.
                 await put_step(cur, known, step, rows)
         return known
 

@@ -68,6 +68,39 @@ SELECT_VALUES = """
     ORDER BY k.thread_id, k.checkpoint_id
 """
 
+# A step may also have taken a value over from the checkpoint before it. The one that gave it may be
+# gone, and then nothing tells whether there was a value at all: some channels lose theirs with the
+# next step. Those that a step of the graph has left as they were, with a stored value, do not.
+SELECT_TAKEN_OVER = with_forms(
+    """
+    WITH taken AS MATERIALIZED (
+        SELECT k.thread_id, k.checkpoint_id, k.parent_checkpoint_id, v.key AS channel,
+               v.value AS version, b.thread_id IS NOT NULL AS is_stored,
+               b.thread_id IS NOT NULL OR coalesce(k.checkpoint -> 'channel_values' ? v.key, false)
+               OR coalesce(k.metadata -> 'counters_since_delta_snapshot' ? v.key, false)
+               OR coalesce(k.checkpoint -> 'updated_channels' ? v.key, false) AS is_explained,
+               coalesce(k.metadata ->> 'source' = 'loop', false) AS is_step
+        FROM checkpoints k
+        CROSS JOIN LATERAL {versions} AS v
+        LEFT JOIN checkpoint_blobs b ON b.thread_id = k.thread_id AND b.checkpoint_ns = ''
+            AND b.channel = v.key AND b.version = v.value
+        WHERE k.thread_id = ANY(%(threads)s) AND k.checkpoint_ns = ''
+        AND NOT k.metadata ? 'delta_writes_versioned' AND v.key !~ '^__|:'
+    ), lost AS (
+        SELECT thread_id, channel, version, min(checkpoint_id) AS checkpoint_id, count(*) AS number
+        FROM taken GROUP BY thread_id, channel, version HAVING NOT bool_or(is_explained)
+    )
+    SELECT lost.* FROM lost WHERE (thread_id, channel) IN (
+        SELECT k.thread_id, k.channel FROM taken k
+        JOIN taken p ON p.thread_id = k.thread_id AND p.checkpoint_id = k.parent_checkpoint_id
+            AND p.channel = k.channel AND p.version = k.version
+        WHERE k.is_step AND k.is_stored
+        AND k.thread_id IN (SELECT thread_id FROM lost)
+    )
+    ORDER BY thread_id, checkpoint_id, channel
+    """
+)
+
 SELECT_UNREADABLE = with_forms(
     """
     SELECT k.thread_id, k.checkpoint_ns, k.checkpoint_id FROM checkpoints k
@@ -103,6 +136,7 @@ async def check_checkpoints(
             missing.add(key)
             findings.append(_missing(row, key))
     findings += [_valueless(row) for row in await select(SELECT_VALUES)]
+    findings += [_lost(row) for row in await select(SELECT_TAKEN_OVER)]
     findings += [_unreadable(row) for row in await select(SELECT_UNREADABLE)]
     return findings
 
@@ -159,5 +193,17 @@ def _valueless(row: DictRow) -> Finding:
         row["checkpoint_id"],
         f"checkpoint {row['checkpoint_id']}{where} gave channel {row['channel']!r} a value, "
         f"version {row['version']}, which is not in `checkpoint_blobs`",
+        "Restore it from a backup.",
+    )
+
+
+def _lost(row: DictRow) -> Finding:
+    others = f" and {row['number'] - 1} more" if row["number"] > 1 else ""
+    return Finding(
+        row["thread_id"],
+        Kind.NO_VALUE,
+        row["checkpoint_id"],
+        f"checkpoint {row['checkpoint_id']}{others} took channel {row['channel']!r} over from the "
+        f"one before, version {row['version']}, which is not in `checkpoint_blobs`",
         "Restore it from a backup.",
     )

@@ -133,7 +133,8 @@ async def _check_leaf(
     elif row["type"] not in (None, EMPTY_TYPE):
         try:
             listed = serde.loads_typed((row["type"], row["blob"]))
-        except (ValueError, TypeError, NotImplementedError) as error:
+        except Exception as error:
+            # Whatever the serialiser makes of bytes that it did not write.
             return _unreadable(row, error)
         if is_transcript(listed):
             # LangGraph's own saver wrote the list. This one may have written the rows to it.
@@ -163,7 +164,11 @@ async def _is_branch(
             row = await cur.fetchone()
             if row is None:
                 return False
-            if read_message(serde, row["payload_type"], row["payload"]) != message:
+            try:
+                shown = read_message(serde, row["payload_type"], row["payload"])
+            except Exception:
+                return True  # That it can't be read is told of with the rows.
+            if shown != message:
                 return False
         return await cur.fetchone() is None
 

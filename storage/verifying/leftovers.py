@@ -5,7 +5,7 @@ that no checkpoint points at; they are kept on purpose. Values and writes that n
 take space and do nothing.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,7 +72,10 @@ SELECT_UNUSED = with_forms(
             AND k.checkpoint_ns = w.checkpoint_ns AND k.checkpoint_id = w.checkpoint_id
         )
     )
-    SELECT thread_id, count(*) AS number FROM unused WHERE thread_id NOT IN (
+    SELECT thread_id, count(*) AS number, EXISTS (
+        SELECT FROM checkpoints k WHERE k.thread_id = unused.thread_id
+    ) AS has_checkpoints
+    FROM unused WHERE thread_id NOT IN (
         SELECT k.thread_id FROM checkpoints k
         WHERE k.thread_id = ANY(%(threads)s) AND NOT {is_whole}
     )
@@ -96,9 +99,14 @@ SELECT_HOMELESS = """
 
 
 async def leftovers(
-    connection: AsyncConnection[Any], threads: Sequence[str]
+    connection: AsyncConnection[Any], threads: Sequence[str], damaged: Container[str | None]
 ) -> AsyncIterator[Finding]:
-    """What nothing leads to in these threads. In a transaction of the caller's."""
+    """What nothing leads to in these threads. In a transaction of the caller's.
+
+    Args:
+        damaged: the threads in which something is wrong. What is unused in them may be what is
+            needed once that is restored, so it is not to be deleted.
+    """
     parameters = {"threads": list(threads), "channel": CHANNEL, "leaf_type": LEAF_TYPE}
     for row in await _select(connection, SELECT_LEFT, parameters):
         yield Finding(
@@ -109,14 +117,19 @@ async def leftovers(
             "taken back or checkpoints pruned",
         )
     for row in await _select(connection, SELECT_UNUSED, {**parameters, "old": old_id()}):
-        yield Finding(
-            row["thread_id"],
-            Kind.UNUSED,
-            row["thread_id"],
-            f"{row['number']} values or pending writes are stored that no checkpoint uses",
-            "`task-agent repair` deletes them.",
-            DeleteUnused(row["thread_id"]),
-        )
+        yield _unused(row, damaged)
+
+
+def _unused(row: DictRow, damaged: Container[str | None]) -> Finding:
+    thread_id, mend = row["thread_id"], None
+    if not row["has_checkpoints"]:
+        advice = "Restore its checkpoints from a backup, or delete the thread."
+    elif thread_id in damaged:
+        advice = "`task-agent repair` deletes them when nothing else is wrong with the thread."
+    else:
+        advice, mend = "`task-agent repair` deletes them.", DeleteUnused(thread_id)
+    what = f"{row['number']} values or pending writes are stored that no checkpoint uses"
+    return Finding(thread_id, Kind.UNUSED, thread_id, what, advice, mend)
 
 
 async def homeless_rows(connection: AsyncConnection[Any]) -> AsyncIterator[Finding]:

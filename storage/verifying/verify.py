@@ -93,12 +93,14 @@ async def check_threads(
     for finding in await check_checkpoints(connection, threads, missing):
         if finding.kind is not Kind.NO_VALUE or finding.about not in valueless:
             found.append(finding)
+    damaged = {finding.thread_id for finding in found if finding.is_problem}
     for finding in found:
         yield finding
     rows = RowCheck(connection, serde, conversations, missing)
     async for finding in rows.findings(seen):
+        damaged.add(finding.thread_id)
         yield finding
-    async for finding in leftovers(connection, threads):
+    async for finding in leftovers(connection, threads, damaged):
         yield finding
     progress.threads += len(threads)
     tell(progress)

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.graph import MessagesState
 
 from storage.checkpointer import TranscriptSaver
 from storage.copying import ThreadExistsError
 from storage.database import Database
+from storage.verifying import problems
+from tests.storage.damage import execute
 from tests.storage.support import (
     TABLES,
     active_branch,
@@ -22,6 +25,10 @@ from tests.storage.support import (
     say,
     texts,
 )
+
+WAITING = """
+    SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 @pytest.fixture
@@ -65,6 +72,37 @@ async def test_a_copy_to_a_thread_that_is_there_is_refused_and_changes_nothing(
         await saver.acopy_thread("t", target)
     assert await sizes(database) == before
     await assert_rows_are_the_state(database, graph, target)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_of_copies_to_one_thread_at_once_one_is_made_and_the_others_are_refused(
+    database: Database, saver: TranscriptSaver, plain: bool
+) -> None:
+    graph = chat_graph(AsyncPostgresSaver(database.pool) if plain else saver)
+    await say(graph, "t", "one")
+    # Each has looked whether the target is there before any is done.
+    await execute(
+        database,
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END'",
+    )
+    for table in ("conversations", "checkpoints"):
+        await execute(
+            database,
+            f"CREATE TRIGGER slow BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION wait()",
+        )
+    async with database.pool.connection() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(1)")
+        copies = [asyncio.create_task(saver.acopy_thread("t", "copy")) for _ in range(3)]
+        while len(await fetch(database, WAITING)) < 3:
+            assert not any(copy.done() for copy in copies)
+    results = await asyncio.gather(*copies, return_exceptions=True)
+    assert results.count(None) == 1
+    refused = [result for result in results if result is not None]
+    assert all(isinstance(result, ThreadExistsError) for result in refused), refused
+    states = [(await graph.aget_state(on(name))).values for name in ("t", "copy")]
+    assert states[0] == states[1]
+    assert await problems(database.pool) == []
 
 
 async def test_a_copy_of_nothing_is_nothing(database: Database, saver: TranscriptSaver) -> None:
