@@ -266,7 +266,7 @@ async def a_world(database: Database, *, foreign: bool) -> AsyncIterator[World]:
             yield World(dict.fromkeys(USERS, session), {})
         return
     ann, bob = (
-        always(user, ZoneInfo("Europe/Berlin"), lambda: datetime.fromisoformat(NOW))
+        always(user, ZoneInfo("Europe/Berlin"), clock=lambda: datetime.fromisoformat(NOW))
         for user in USERS
     )
     async with client(database, ann) as anns, client(database, bob) as bobs:
