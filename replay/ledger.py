@@ -96,6 +96,22 @@ class _Found:
         return None if self.event is None else self.event.target
 
 
+class _Names:
+    """What the rows that ids stand for are called: ids are others each time a row is made."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        events = [event for entry in entries for event in entry.events]
+        rows = [(event.number, event.after or event.before or {}) for event in events]
+        self.numbers = {row["id"]: number for number, row in rows if number and "id" in row}
+        #: The names of the lists that there are, after the changes so far.
+        self.lists: dict[str, str] = {}
+
+    def follow(self, event: Event) -> None:
+        """Take in that a change has been made."""
+        if event.list_id is not None and event.after is not None:
+            self.lists[event.list_id] = event.after["name"]
+
+
 def changes_elsewhere(calls: Sequence[Call], entries: Sequence[Entry]) -> dict[Call, list[Change]]:
     """The changes that have to be made before each call, the oldest first.
 
@@ -105,6 +121,7 @@ def changes_elsewhere(calls: Sequence[Call], entries: Sequence[Entry]) -> dict[C
     thread reads the ledger itself, which then has to be whole.
     """
     elsewhere = _match(calls, entries)
+    named = _Names(entries)
     keys = {call.key for call in calls} - {None}
     whole = any(call.tool in READ_LEDGER for call in calls)
     changes: dict[Call, list[Change]] = {}
@@ -120,7 +137,11 @@ def changes_elsewhere(calls: Sequence[Call], entries: Sequence[Entry]) -> dict[C
         waiting = [entry for entry in waiting if entry.at >= call.at]
         made = found if whole else _condensed(found, keys, seen)
         seen |= {one.target for one in made if one.target is not None}
-        changes[call] = [_change(call, one, own=one.entry.key in keys, whole=whole) for one in made]
+        changes[call] = [
+            _change(call, one, named, own=one.entry.key in keys, whole=whole) for one in made
+        ]
+        for event in call.events:
+            named.follow(event)
         seen |= {event.target for event in call.events if event.target is not None}
     return changes
 
@@ -223,7 +244,7 @@ def _needs(one: _Found) -> set[str]:
     return {str(after[name]) for name in ("list_id", "parent_id") if after.get(name)}
 
 
-def _change(call: Call, found: _Found, *, own: bool, whole: bool) -> Change:
+def _change(call: Call, found: _Found, named: _Names, *, own: bool, whole: bool) -> Change:
     entry, event = found.entry, found.event
     change = Change(
         before=call.id,
@@ -236,7 +257,11 @@ def _change(call: Call, found: _Found, *, own: bool, whole: bool) -> Change:
     if event is None:
         return change
     change.action, change.item = event.action, event.item
-    change.number, change.list, change.row = event.number, event.list_id, event.after
+    change.number, change.row = event.number, event.after
+    after = event.after or {}
+    change.list = named.lists.get(event.list_id or after.get("list_id") or "")
+    change.parent = named.numbers.get(after.get("parent_id"))
+    named.follow(event)
     if own or whole:
         change.turn, change.thread = event.turn, event.thread
         change.message, change.undoes = event.message, event.undoes

@@ -57,10 +57,12 @@ class Change(_Part):
     action: str | None = None
     #: Which of the call's items did it.
     item: int = 1
-    #: The task's number.
+    #: The task's number; none where a list was changed.
     number: int | None = None
-    #: The list's id, where it was no task but a list.
+    #: The name of the list that the task is in; of a list that was changed, its name before.
     list: str | None = None
+    #: The number of the task that it is a part of.
+    parent: int | None = None
     #: The task or list after the change, as `task_events` keeps it; none when it was deleted.
     row: dict[str, Any] | None = None
     #: Where it stands in the ledger; only where a tool call of this conversation asks for that.

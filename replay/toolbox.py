@@ -17,7 +17,7 @@ from storage.database import Database
 from tools.changing.ledger import lock_user, next_position
 from tools.client import TaskTools
 from tools.models import Task, TaskCall, TaskEvent, TaskList
-from tools.snapshots import list_from, snapshot, task_from
+from tools.snapshots import LIST_COLUMNS, TASK_COLUMNS, list_from, snapshot, task_from
 
 from .recording import Change
 
@@ -106,7 +106,7 @@ async def make_change(database: Database, change: Change) -> None:
             .on_conflict_do_nothing()
         )
         if change.action is not None:
-            before = await _put_row(session, user_id, change)
+            row, before, after = await _put_row(session, user_id, change)
             session.add(
                 TaskEvent(
                     user_id=user_id,
@@ -118,9 +118,10 @@ async def make_change(database: Database, change: Change) -> None:
                     message_id=change.message,
                     action=change.action,
                     task_number=change.number,
-                    list_id=None if change.list is None else UUID(change.list),
-                    before=before,
-                    after=change.row,
+                    list_id=row if change.number is None else None,
+                    # The ledger kept what was deleted; here nothing is known of it but its name.
+                    before=before if before or after else {},
+                    after=after,
                     undoes=change.undoes,
                     created_at=change.at,
                 )
@@ -128,35 +129,53 @@ async def make_change(database: Database, change: Change) -> None:
         await session.commit()
 
 
-async def _put_row(session: AsyncSession, user_id: UUID, change: Change) -> dict[str, Any] | None:
-    """Make a row what it was after a change; returns what it was before."""
-    row = await _row(session, user_id, change)
+_Kept = dict[str, Any] | None
+
+
+async def _put_row(
+    session: AsyncSession, user_id: UUID, change: Change
+) -> tuple[UUID | None, _Kept, _Kept]:
+    """Make a row what it was after a change; returns its id, and what it was before and after."""
+    row: Task | TaskList | None
+    if change.number is None:
+        row = await _list(session, user_id, change.list)
+    else:
+        row = await _task(session, user_id, change.number)
     before = None if row is None else snapshot(row)
     if change.row is None:
         if row is not None:
             await session.delete(row)
-        else:
-            # The ledger keeps what was deleted; here nothing is known of it but its name.
-            before = {}
+            await session.flush()
+        return None if row is None else row.id, before, None
+    made: Task | TaskList
+    if change.number is None:
+        made, columns = list_from(change.row, user_id), LIST_COLUMNS
     else:
-        after = (task_from if change.list is None else list_from)(change.row, user_id)
-        if row is None:
-            session.add(after)
-        else:
-            # Changed in place: others may refer to it.
-            for name in type(after).model_fields:
-                setattr(row, name, getattr(after, name))
+        # Of what it refers to, the ids may be others than they were.
+        found = await _list(session, user_id, change.list)
+        parent = await _task(session, user_id, change.parent)
+        made, columns = task_from(change.row, user_id), (*TASK_COLUMNS, "searched", "updated_at")
+        made.list_id = None if found is None else found.id
+        made.parent_id = None if parent is None else parent.id
+        made.updated_at = change.at
+    if row is None:
+        session.add(row := made)
+    else:
+        # Changed in place: others may refer to it.
+        for name in columns:
+            if name != "id":
+                setattr(row, name, getattr(made, name))
     await session.flush()
-    return before
+    return row.id, before, snapshot(row)
 
 
-async def _row(session: AsyncSession, user_id: UUID, change: Change) -> Task | TaskList | None:
-    if change.list is not None:
-        lists = select(TaskList).where(
-            col(TaskList.user_id) == user_id, col(TaskList.id) == UUID(change.list)
-        )
-        found: TaskList | None = (await session.exec(lists)).first()
-        return found
-    tasks = select(Task).where(col(Task.user_id) == user_id, col(Task.number) == change.number)
-    task: Task | None = (await session.exec(tasks)).first()
-    return task
+async def _task(session: AsyncSession, user_id: UUID, number: int | None) -> Task | None:
+    tasks = select(Task).where(col(Task.user_id) == user_id, col(Task.number) == number)
+    found: Task | None = (await session.exec(tasks)).first()
+    return found
+
+
+async def _list(session: AsyncSession, user_id: UUID, name: str | None) -> TaskList | None:
+    lists = select(TaskList).where(col(TaskList.user_id) == user_id, col(TaskList.name) == name)
+    found: TaskList | None = None if name is None else (await session.exec(lists)).first()
+    return found

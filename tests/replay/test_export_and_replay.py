@@ -365,7 +365,23 @@ async def test_lists_and_subtasks_of_earlier_conversations_are_there(
 
     recording = await replays()
 
-    assert [len(turn.elsewhere) for turn in recording.turns] == [4, 0, 0]
+    assert [len(turn.elsewhere) for turn in recording.turns] == [3, 0, 0]
+
+
+async def test_what_a_conversation_made_is_found_by_the_changes_of_another(
+    talk: Talk, replays: Replays
+) -> None:
+    await talk.say("A list", calls(("save_lists", {"lists": ["Home"]})), says("Done"))
+    await talk.say("Add", adds("Paint the room", list="Home"), says("Done"))
+    await talk.say("Part", adds("Buy paint", parent="1"), says("Done"), thread="other")
+    house = {"list": "Home", "name": "House"}
+    await talk.say(
+        "Rename", calls(("save_lists", {"lists": [house]})), says("Done"), thread="other"
+    )
+    messages = await talk.say("List", calls(("find_tasks", {"list": "House"})), says("Two"))
+    assert '"parent":1' in str(messages[-2].text)
+
+    await replays()
 
 
 async def test_what_repeats_comes_back_and_a_turn_is_undone(talk: Talk, replays: Replays) -> None:

@@ -211,10 +211,10 @@ def test_a_list_is_there_before_its_tasks_and_a_task_before_its_parts() -> None:
 
     changes = changes_elsewhere([reading], entries)[reading]
 
-    assert [(change.list, change.number) for change in changes] == [
-        ("home", None),
-        (None, 1),
-        (None, 2),
+    assert [(change.number, change.list, change.parent) for change in changes] == [
+        (None, None, None),
+        (1, "House", None),
+        (2, "House", 1),
     ]
 
 
