@@ -186,7 +186,7 @@ def in_arguments(text: str) -> str:
 
 
 def in_result(text: str) -> str:
-    return text.replace('\\"title\\": \\"buy milk\\"', '\\"title\\": \\"buy silk\\"', 1)
+    return text.replace('\\"title\\":\\"buy milk\\"', '\\"title\\":\\"buy silk\\"', 1)
 
 
 def in_time(text: str) -> str:
