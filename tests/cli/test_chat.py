@@ -43,7 +43,7 @@ def test_each_line_of_a_pipe_is_a_turn_of_one_thread(dev: Dev, dev_database_url:
     words = b"add buy oats\n\n  what's on my list?  \n"
     result = task_agent_process("chat", "--url", dev.url, said=words)
     assert result.code == 0
-    assert 'add_task(title="buy oats"' in result.out
+    assert 'add_tasks(tasks=[{"title": "buy oats"}])' in result.out
     assert result.out.count("buy oats") >= 3
     asked = contents(dev_database_url, thread_of(result), "user")
     assert asked == ["add buy oats", "what's on my list?"]

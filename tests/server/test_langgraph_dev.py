@@ -108,9 +108,9 @@ async def test_three_turns_over_a_restart_leave_a_completed_task_and_every_word(
         for record in row["tool_calls"]
     ]
     assert [(record["tool"], record["status"]) for record in records] == [
-        ("add_task", "success"),
-        ("list_tasks", "success"),
-        ("complete_task", "success"),
+        ("add_tasks", "success"),
+        ("find_tasks", "success"),
+        ("complete_tasks", "success"),
     ]
 
 
