@@ -18,6 +18,8 @@ StoredRow = tuple[bytes, bytes | None, bytes, bytes, bytes, bytes | None]
 
 #: The parts that any checkpoint has.
 _PARTS = {"v": int, "id": str, "channel_versions": dict, "versions_seen": dict}
+#: What versions of channels may be: LangGraph's savers count in each of these.
+_VERSIONS = frozenset({str, int, float})
 
 
 class TranscriptError(StorageError):
@@ -37,8 +39,12 @@ def refuse_damaged(selected: Iterable[Mapping[str, Any]]) -> None:
     """
     for row in selected:
         of: Any = row["checkpoint"]
-        is_whole = isinstance(of, dict) and isinstance(row["metadata"], dict)
-        if not is_whole or any(not isinstance(of.get(key), kind) for key, kind in _PARTS.items()):
+        if not (
+            isinstance(of, dict)
+            and isinstance(row["metadata"], dict)
+            and all(isinstance(of.get(key), kind) for key, kind in _PARTS.items())
+            and _VERSIONS.issuperset(map(type, of["channel_versions"].values()))
+        ):
             raise UnreadableCheckpointError(
                 f"checkpoint {row['checkpoint_id']} of thread {row['thread_id']!r} is not what was "
                 "stored: its columns `checkpoint` and `metadata` don't hold what LangGraph puts "

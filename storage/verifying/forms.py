@@ -5,6 +5,10 @@ _IS_WHOLE = """(
     jsonb_typeof(k.checkpoint -> 'v') = 'number'
     AND jsonb_typeof(k.checkpoint -> 'id') = 'string'
     AND jsonb_typeof(k.checkpoint -> 'channel_versions') = 'object'
+    AND NOT jsonb_path_exists(
+        k.checkpoint -> 'channel_versions',
+        'strict $.* ? (@.type() != "string" && @.type() != "number")', '{}', true
+    )
     AND jsonb_typeof(k.checkpoint -> 'versions_seen') = 'object'
     AND coalesce(jsonb_typeof(k.checkpoint -> 'channel_values'), 'null') IN ('object', 'null')
     AND jsonb_typeof(k.metadata) = 'object'
