@@ -295,9 +295,16 @@ async def what_studio_shows_reads_well(client: LangGraphClient) -> None:
     assert {name: bool(field["description"]) for name, field in context["properties"].items()} == {
         "model": True,
         "time_zone": True,
+        "approval": True,
     }
     graph = await client.assistants.get_graph(assistant["assistant_id"])
-    assert [node["id"] for node in graph["nodes"]] == ["__start__", "agent", "tools", "__end__"]
+    assert [node["id"] for node in graph["nodes"]] == [
+        "__start__",
+        "agent",
+        "approval",
+        "tools",
+        "__end__",
+    ]
 
 
 def nothing_is_logged_that_is_wrong(served: Served) -> None:

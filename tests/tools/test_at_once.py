@@ -129,8 +129,8 @@ async def server_process(database_url: str) -> AsyncIterator[Person]:
     """Ann, with a task server in a process of her own."""
     parameters = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "tools.server"],
-        env={"DATABASE_URL": database_url, "TASK_AGENT_USER": "ann"},
+        args=["-m", "cli", "mcp"],
+        env={"DATABASE_URL": database_url, "TASK_AGENT_USER": "ann", "TASK_AGENT_ENV_FILE": ""},
         cwd=CHECKOUT,
     )
     async with stdio_client(parameters) as streams, ClientSession(*streams) as session:
