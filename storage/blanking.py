@@ -91,6 +91,9 @@ class Forgotten:
     contents: list[tuple[str, Any]] = field(default_factory=list)
     #: Ids of the calls that they asked for, with the tools' names.
     calls: dict[str, set[str]] = field(default_factory=dict)
+    #: Names and arguments of those calls, for copies without an id: a question whether a call may
+    #: be made, in the form of LangChain's human-in-the-loop middleware, has none.
+    arguments: list[tuple[str, dict[Any, Any]]] = field(default_factory=list)
     #: Ids of the calls that they answer.
     answered: set[str] = field(default_factory=set)
     #: Their texts, which may lie about outside of any message.
@@ -105,18 +108,31 @@ class Forgotten:
         for call in calls_of(fields):
             if isinstance(call.get("id"), str) and call["id"]:
                 self.calls.setdefault(call["id"], set()).add(str(call.get("name")))
+            if isinstance(call.get("args"), dict) and call["args"]:
+                self.arguments.append((str(call.get("name")), call["args"]))
         if kind_of(fields) == "tool" and isinstance(fields.get("tool_call_id"), str):
             self.answered.add(fields["tool_call_id"])
+            self._add_decision(fields.get("additional_kwargs"))
         content = fields.get("content")
         if content and content != REDACTED:
             self.contents.append((kind_of(fields), content))
             self.texts |= {text for text in (*_texts_in(content), text_of(content)) if text}
+
+    def _add_decision(self, more: Any) -> None:
+        """What a person decided about the call: what they made of it, or why they rejected it."""
+        match more:
+            case {"decision": {"edited_action": {"name": str() as name, "args": dict() as made}}}:
+                self.arguments.append((name, made))
+            case {"decision": {"message": str() as reason}} if reason:
+                self.texts.add(reason)
 
     def needles(self) -> list[str]:
         """Texts of which at least one is in every copy."""
         found = self.ids | self.answered | set(self.calls) | self.texts
         for _, content in self.contents:
             found |= set(_strings_in(content))
+        for name, arguments in self.arguments:
+            found |= {text for text in _strings_in(arguments) if text} or {name}
         return sorted(found)
 
     def holds(self, fields: Fields) -> bool:
@@ -156,6 +172,8 @@ class Forgotten:
         return any(digest_of(parent, payload) == digest for parent, digest in self.rows)
 
     def _asks(self, call_id: Any, call: Fields) -> bool:
+        if not any(map(call.get, _CALL_IDS)):
+            return (call.get("name"), call.get("args")) in self.arguments
         names = self.calls.get(call_id) if isinstance(call_id, str) else None
         if names is None or not any(key in call for key in (*_ARGUMENTS, "function")):
             return False
@@ -202,6 +220,9 @@ def blank_call(call: Fields) -> dict[Any, Any]:
             blank[name] = "{}" if isinstance(value, str) else _emptied(value)
         elif name == "function" and isinstance(value, dict):
             blank[name] = blank_call(value)
+        elif name == "description":
+            # Of a call that waits for approval: it says what the call would be made with.
+            blank[name] = REDACTED
         elif name in ("extras", "error"):
             blank[name] = None
         else:

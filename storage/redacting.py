@@ -51,6 +51,17 @@ SELECT_TOOL_CALLS = """
     SELECT id, parent_id, role, jsonb_path_query_array(tool_calls, '$[*].id') AS calls
     FROM messages WHERE conversation_id = ANY(%s)
 """
+# What a call was asked for with, in the message before that asked for it.
+SELECT_ASKED = """
+    WITH RECURSIVE up AS (
+        SELECT parent_id, role, tool_calls FROM messages WHERE id = %(parent_id)s
+        UNION ALL
+        SELECT m.parent_id, m.role, m.tool_calls FROM up JOIN messages m ON m.id = up.parent_id
+    )
+    SELECT call -> 'arguments' AS arguments
+    FROM up CROSS JOIN jsonb_array_elements(up.tool_calls) AS call
+    WHERE up.role = 'assistant' AND call ->> 'id' = %(call_id)s LIMIT 1
+"""
 BLANK_ARGUMENTS = """
     UPDATE messages SET tool_calls = jsonb_set(tool_calls, '{0,arguments}', '{}')
     WHERE id = ANY(%s) AND tool_calls -> 0 -> 'arguments' <> '{}'
@@ -241,6 +252,7 @@ class _Work:
             text = storable(text_of(blank.get("content")))
             digest = bytes(row.stored["digest"])
             calls = _blank_calls(row.stored["role"], row.stored["tool_calls"], text)
+            await self._forget_decisions(cur, row, calls)
             await cur.execute(
                 BLANK_ROW,
                 (
@@ -252,6 +264,19 @@ class _Work:
                 ),
             )
             done.places["rows of messages"] += 1
+
+    async def _forget_decisions(
+        self, cur: AsyncCursor[DictRow], row: FoundRow, calls: list[dict[str, Any]] | None
+    ) -> None:
+        """What a person decided about a call is in the tool's message, and goes with it; so does
+        what they made of the arguments."""
+        for record in calls or () if row.stored["role"] == "tool" else ():
+            decision = record.pop("decision", None)
+            if isinstance(decision, dict) and "edited_action" in decision:
+                asked = {"parent_id": row.stored["parent_id"], "call_id": record.get("id")}
+                await cur.execute(SELECT_ASKED, asked)
+                found = await cur.fetchone()
+                record["arguments"] = found and found["arguments"]
 
     async def _blank_audit_records(
         self, cur: AsyncCursor[DictRow], rows: Sequence[FoundRow], done: Redaction

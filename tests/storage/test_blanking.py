@@ -19,7 +19,7 @@ from langchain_core.messages import (
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
-from langgraph.types import Command, Send
+from langgraph.types import Command, Interrupt, Send
 
 from storage.blanking import REDACTED, Forgotten, blank_message, message_fields
 from storage.stored_values import Form
@@ -218,6 +218,21 @@ def test_a_call_that_was_handed_to_a_node_loses_its_arguments(call: dict[str, An
     assert {**call, **sent.arg[0]}.keys() == call.keys()
     other = {**call, "id": "c9", "call_id": "c9"}
     assert blanked([other], asked) == [other]
+
+
+def test_a_question_whether_a_call_may_be_made_loses_its_arguments() -> None:
+    request = {"name": "tell", "args": CALL["args"], "description": f"tell: {SECRET}"}
+    review = {"action_name": "tell", "allowed_decisions": ["approve"]}
+    asked = AIMessage("", id="m", tool_calls=[CALL])
+    question = {"action_requests": [request], "review_configs": [review]}
+    (blank,) = blanked([Interrupt(question, id="i")], asked)
+    assert blank.value == {
+        "action_requests": [{"name": "tell", "args": {}, "description": REDACTED}],
+        "review_configs": [review],
+    }
+    for other in ({**request, "name": "ask"}, {**request, "id": "c9"}):
+        assert blanked([other], asked) == [other]
+    assert SECRET in forgotten(asked).needles()
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: str(call["type"]))
