@@ -164,8 +164,11 @@ def test_the_inspector_of_mcp_calls_it(
     assert words[:3] == ["npx", "@modelcontextprotocol/inspector", "--cli"]
     places = {".venv/bin/task-agent": str(COMMAND), URL: served.url}
     assert places.keys() & set(words)
+    # What it starts gets of the environment only what any program needs.
+    told = [f"-eDATABASE_URL={database_url}"]
+    started = told if str(COMMAND) in map(places.get, words) else []
     done = subprocess.run(
-        [str(INSPECTOR), *(places.get(word, word) for word in words[2:])],
+        [str(INSPECTOR), "--cli", *started, *(places.get(word, word) for word in words[3:])],
         env=environment(
             DATABASE_URL=database_url,
             # It keeps settings of its own.
