@@ -34,6 +34,10 @@ class KeptMessages:
     """Messages of one thread by digest, all made of payloads."""
 
     def __init__(self) -> None:
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Keep none of them any more."""
         #: About how many bytes they take.
         self.size = 0
         self._places: dict[bytes, int] = {}
@@ -71,10 +75,6 @@ class KeptMessages:
         self._messages.append(message)
         self._plain.append(plain)
         self.size += TIMES * len(plain.packed) + OVERHEAD
-
-    def let_go(self) -> None:
-        """Keep none of them any more."""
-        self.__init__()  # type: ignore[misc]
 
     def _are_free(self) -> bool:
         if set(map(getrefcount, self._messages)) != {_IN_ONE_LIST}:

@@ -23,17 +23,10 @@ from .cached_thread import CachedThread
 from .connections import Connections
 from .garbage import no_collection
 from .message_cache import MessageCache
-from .reading import (
-    TranscriptError,
-    UnreadableCheckpointError,
-    keep_rows,
-    refuse_damaged,
-)
+from .reading import TranscriptError, UnreadableCheckpointError, keep_rows, refuse_damaged
 from .redactions import Redactions, select_redactions
 from .refusing import storable_name
-from .rows import (
-    CHANNEL,
-)
+from .rows import CHANNEL
 from .selecting import (
     OF_VERSION,
     SELECT_CHECKPOINTS,
