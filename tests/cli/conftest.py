@@ -1,14 +1,11 @@
 """One dev server for all tests of a worker that only talk to one."""
 
 from collections.abc import Iterator
-from uuid import uuid4
 
-import psycopg
 import pytest
-from psycopg import sql
 
-from storage.settings import libpq_uri, parse_url
 from tests.cli.support import Dev, dev_server
+from tests.cloning import cloned
 
 
 @pytest.fixture(autouse=True)
@@ -20,15 +17,8 @@ def _no_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def dev_database_url(server_uri: str, template: str) -> Iterator[str]:
     """The database of the server that `dev` is."""
-    name = f"dev_{uuid4().hex}"
-    with psycopg.connect(server_uri, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
-        yield libpq_uri(parse_url(server_uri).set(database=name))
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with cloned(server_uri, template) as uri:
+        yield uri
 
 
 @pytest.fixture(scope="session")

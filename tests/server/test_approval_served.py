@@ -2,14 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 from langgraph_sdk.client import LangGraphClient
-from psycopg import sql
 
-from storage.settings import libpq_uri, parse_url
+from tests.cloning import cloned
 from tests.graph.provider import Provider, calls, serving, words
 from tests.server.rows import Rows, messages_of, until
 from tests.server.support import Served, langgraph_dev
@@ -34,15 +32,8 @@ def provider() -> Iterator[Provider]:
 @pytest.fixture(scope="module")
 def database_of_module(server_uri: str, template: str) -> Iterator[str]:
     """The database of the one server that all these tests talk to."""
-    name = f"approval_{uuid4().hex}"
-    with psycopg.connect(server_uri, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
-        yield libpq_uri(parse_url(server_uri).set(database=name))
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with cloned(server_uri, template) as uri:
+        yield uri
 
 
 @pytest.fixture(scope="module")
