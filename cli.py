@@ -16,8 +16,10 @@ from pydantic import ValidationError
 
 from replay.errors import InvalidRecordingError, ReplayError
 from server.address import DEFAULT_PORT, DEFAULT_URL, Address
+from server.commands.forget import delete, redact
 from server.commands.mcp import mcp
 from server.commands.token import token
+from server.commands.tree import adopt, eject, repair, verify
 from server.errors import ChatError, LaunchError
 from server.failures import Commands, first_problem
 from server.terminal import console, printable, show, this_command
@@ -44,10 +46,8 @@ app = typer.Typer(
 )
 replay = typer.Typer(no_args_is_help=True, help="Make tests of conversations, and run them.")
 app.add_typer(replay, name="replay")
-delete = typer.Typer(no_args_is_help=True, help="Delete a conversation or a user whole.")
 app.add_typer(delete, name="delete")
 app.add_typer(token, name="token")
-app.command()(mcp)
 
 
 def _print_version(wanted: bool) -> None:
@@ -183,103 +183,6 @@ def verify_schema() -> None:
 
 
 @app.command()
-def verify(
-    thread: Annotated[
-        str | None, typer.Argument(help="The id of a thread; else all are looked at.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="For programs: an object a line.")
-    ] = False,
-) -> None:
-    """Compare checkpoints with messages, and say what differs and what to do.
-
-    It only reads, and the app may run meanwhile. A note is nothing wrong.
-    """
-    from server.maintenance.verify import verify_threads
-
-    verify_threads(thread, as_json=as_json)
-
-
-@app.command()
-def repair(
-    thread: Annotated[
-        str | None, typer.Argument(help="The id of a thread; else all are mended.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be mended, and change nothing.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="For programs: an object a line.")
-    ] = False,
-) -> None:
-    """Mend what `verify` finds, as far as it follows from what is there.
-
-    Each thread is one transaction, which its runs wait for; the app may run meanwhile.
-    """
-    from server.maintenance.verify import repair_threads
-
-    repair_threads(thread, dry_run=dry_run, as_json=as_json)
-
-
-@app.command()
-def adopt(
-    thread: Annotated[str | None, typer.Option(help="Only this one; else all.")] = None,
-    user: Annotated[
-        str | None, typer.Option(help="Whose the threads are that nothing else tells it of.")
-    ] = None,
-    users_from_checkpoints: Annotated[
-        bool,
-        typer.Option(
-            "--users-from-checkpoints",
-            help="Believe the user that a thread's checkpoints name (langgraph_auth_user_id). "
-            "With LangGraph's plain saver a client can write that name, too.",
-        ),
-    ] = False,
-    batch: Annotated[int, typer.Option(min=1, help="Threads to look up at a time.")] = 100,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and change nothing.")] = False,
-) -> None:
-    """Take threads that LangGraph's plain Postgres saver wrote into the tree.
-
-    The app may run meanwhile, once its checkpointer is the tree's: that reads both forms. The plain
-    saver can't read a thread that has been adopted. It can be stopped and run again at any time.
-    """
-    from server.maintenance.adopt import adopt
-
-    adopt(thread=thread, user=user, believe=users_from_checkpoints, batch=batch, dry_run=dry_run)
-
-
-@app.command()
-def eject(
-    thread: Annotated[str | None, typer.Option(help="Only this one; else all.")] = None,
-    keep_rows: Annotated[
-        bool,
-        typer.Option(
-            "--keep-rows",
-            help="Leave conversations and messages where they are; nothing keeps them in step.",
-        ),
-    ] = False,
-    batch: Annotated[int, typer.Option(min=1, help="Threads to look up at a time.")] = 100,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
-) -> None:
-    """Write checkpoints that LangGraph's plain Postgres saver reads, and delete the rows.
-
-    Stop the app first: a run that goes on meanwhile would bring its thread back into the tree. It
-    can be stopped and run again at any time, and `adopt` is the way back.
-    """
-    from server.maintenance.adopt import eject
-
-    if not (yes or dry_run or keep_rows):
-        typer.confirm(
-            "This deletes conversations and messages from their tables, also messages that no "
-            "checkpoint leads to any more. Go on?",
-            abort=True,
-            err=True,
-        )
-    eject(thread=thread, keep_rows=keep_rows, batch=batch, dry_run=dry_run)
-
-
-@app.command()
 def chat(
     thread: Annotated[
         str | None, typer.Option(help="The thread to go on with; else a new one begins.")
@@ -381,67 +284,9 @@ def search(
     search(" ".join(words), user=user, limit=limit, before=before, as_json=as_json)
 
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and change nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first.")]
-
-
-@app.command()
-def redact(
-    message: Annotated[
-        str,
-        typer.Argument(
-            metavar="MESSAGE_ID", help="The id of a row, or of the LangChain message in it."
-        ),
-    ],
-    thread: Annotated[
-        str | None, typer.Option(help="The thread it is in, if its id is found in several.")
-    ] = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-) -> None:
-    """Blank a message's content everywhere: in rows, checkpoints and pending writes.
-
-    Its text, the arguments of its calls and its result go: on all branches, in all its versions,
-    and in copies of the thread. Its place in the conversation stays. Other messages that quote it
-    are left alone, and so are tasks. Backups and the database's write-ahead log keep what was.
-    """
-    from server.maintenance.forget import redact
-
-    redact(message, thread=thread, dry_run=dry_run, yes=yes)
-
-
-@delete.command("conversation")
-def delete_conversation(
-    conversation: Annotated[
-        str, typer.Argument(metavar="THREAD", help="The id of a thread, or of its conversation.")
-    ],
-    dry_run: DryRun = False,
-    yes: Yes = False,
-) -> None:
-    """Delete a conversation: its rows and its checkpoints, all or nothing.
-
-    While a server runs, delete the thread there: its list of threads is its own.
-    """
-    from server.maintenance.forget import delete_conversation
-
-    delete_conversation(conversation, dry_run=dry_run, yes=yes)
-
-
-@delete.command("user")
-def delete_user(
-    subject: Annotated[
-        str, typer.Argument(metavar="USER", help="The name, as `conversations` shows it.")
-    ],
-    dry_run: DryRun = False,
-    yes: Yes = False,
-) -> None:
-    """Delete a user with all conversations, checkpoints and tasks, all or nothing.
-
-    A run of theirs that is under way fails at its next step. Backups keep what was.
-    """
-    from server.maintenance.forget import delete_user
-
-    delete_user(subject, dry_run=dry_run, yes=yes)
+# After those above, which is where `--help` has them.
+for command in (verify, repair, adopt, eject, redact, mcp):
+    app.command()(command)
 
 
 @replay.command()
