@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.graph.offline_support import calls_for
-from tools.dates import read_due
-from tools.ranges import read_range
-from tools.recurrence import read_recurrence
+from tools.when.dates import read_due
+from tools.when.ranges import read_range
+from tools.when.recurrence import read_recurrence
 
 # Early on a Wednesday, so that every time of the day and of the week is still to come.
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tools.rrules import FREQUENCIES, Day, Rule
+from tools.when.rrules import FREQUENCIES, Day, Rule
 
 
 def _some(values: st.SearchStrategy[int], most: int = 3) -> st.SearchStrategy[tuple[int, ...]]:

@@ -8,9 +8,9 @@ from dateparser.data.languages_info import language_order  # type: ignore[import
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.dates import read_due
 from tools.errors import DueNotUnderstoodError
-from tools.locales import date_order, in_english
+from tools.when.dates import read_due
+from tools.when.locales import date_order, in_english
 
 VIENNA = ZoneInfo("Europe/Vienna")
 #: A Wednesday.

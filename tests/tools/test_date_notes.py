@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tools.dates import read_due, read_start
 from tools.errors import DueNotUnderstoodError
+from tools.when.dates import read_due, read_start
 
 VIENNA = ZoneInfo("Europe/Vienna")
 #: A Wednesday.

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.dates import parse_due, read_due
 from tools.errors import DueNotUnderstoodError
+from tools.when.dates import parse_due, read_due
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")

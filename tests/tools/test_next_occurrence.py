@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.tools.rules import rules
 from tools.errors import RecurrenceNotUnderstoodError
-from tools.recurrence import next_after_completion, next_occurrence
-from tools.rrules import Rule
+from tools.when.recurrence import next_after_completion, next_occurrence
+from tools.when.rrules import Rule
 
 VIENNA = ZoneInfo("Europe/Vienna")
 NEW_YORK = ZoneInfo("America/New_York")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.errors import DueNotUnderstoodError
-from tools.ranges import Range, read_range
+from tools.when.ranges import Range, read_range
 
 VIENNA = ZoneInfo("Europe/Vienna")
 #: A Wednesday.

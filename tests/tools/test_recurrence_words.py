@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tools.rules import rules
-from tools.dates import read_due
 from tools.errors import RecurrenceNotUnderstoodError
-from tools.recurrence import Recurrence, describe, next_occurrence, read_recurrence
-from tools.rrules import Rule, parse_rule
+from tools.when.dates import read_due
+from tools.when.recurrence import Recurrence, describe, next_occurrence, read_recurrence
+from tools.when.rrules import Rule, parse_rule
 
 VIENNA = ZoneInfo("Europe/Vienna")
 #: A Wednesday.

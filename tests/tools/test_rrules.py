@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.tools.rules import rules
 from tools.errors import RecurrenceNotUnderstoodError
-from tools.rrules import Rule, parse_rule
+from tools.when.rrules import Rule, parse_rule
 
 VIENNA = ZoneInfo("Europe/Vienna")
 

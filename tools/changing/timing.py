@@ -5,13 +5,13 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import TypeVar
 
-from ..clock_times import END_OF_DAY, existing
 from ..context import Caller
-from ..dates import Due, read_due, read_start
 from ..errors import InvalidValueError
 from ..finding.showing import due_zone
 from ..models import Task
-from ..recurrence import next_after_completion, next_occurrence, read_recurrence
+from ..when.clock_times import END_OF_DAY, existing
+from ..when.dates import Due, read_due, read_start
+from ..when.recurrence import next_after_completion, next_occurrence, read_recurrence
 from .call import Call
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from sqlmodel import col, select
 
 from ..errors import RecurrenceNotUnderstoodError
 from ..models import Task, TaskList
-from ..recurrence import describe
 from ..shapes.views import INBOX, ListView, TaskView
+from ..when.recurrence import describe
 from .seeing import Seeing
 
 

@@ -12,10 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from ..context import Caller
 from ..errors import AmbiguousTaskError, InvalidValueError, TaskError
 from ..models import Task, TaskPriority
-from ..ranges import Range, read_range
 from ..shapes.arguments import BadItem
 from ..shapes.views import FoundTasks, ItemResult, Priority, State, TaskName, TaskPage
 from ..texts import check_storable, checked_label, search_form
+from ..when.ranges import Range, read_range
 from . import pages
 from .orders import ORDERS, Sort
 from .references import words_in

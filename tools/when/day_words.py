@@ -6,9 +6,9 @@ from datetime import date, datetime, time, timedelta
 
 from dateparser.date import DateDataParser  # type: ignore[import-untyped]
 
+from ..texts import quoted
 from .calendar_words import AMOUNT, MONTH, WEEKDAY, WEEKDAYS, weekday_number
 from .figures import read_figures
-from .texts import quoted
 
 _NAMED = rf"(?P<weekday>{WEEKDAY})"
 _DAY = r"(?:the )?\d{1,2}(?:st|nd|rd|th)?"

@@ -5,9 +5,9 @@ from calendar import monthrange
 from dataclasses import dataclass, replace
 from datetime import time
 
+from ..texts import quoted
 from .calendar_words import MONTH, MONTHS, WEEKDAY, month_number, weekday_number
 from .rrules import Day, Rule
-from .texts import quoted
 
 ORDINALS = (
     {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "last": -1}

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta  # type: ignore[import-untyped]
 
+from ..errors import DueNotUnderstoodError
+from ..texts import quoted
 from .calendar_words import AMOUNT, MONTH, MONTHS, month_number, number
 from .clock_times import existing
 from .dates import YEARS, read_phrase, tidied
-from .errors import DueNotUnderstoodError
 from .locales import in_english
-from .texts import quoted
 
 FORMS = (
     '"today", "tomorrow", "overdue", "this week", "next 7 days", "next month", "december", '

@@ -9,11 +9,11 @@ import re
 from dataclasses import replace
 from datetime import time
 
+from ..texts import quoted
 from .calendar_words import AMOUNT, MONTH, WEEKDAY, month_number, number, weekday_number
 from .clock_times import split_time
 from .recurrence_days import DATE, NTH_DAY, ORDINAL, ORDINALS, Repeating, monthly, weekdays, yearly
 from .rrules import Day, Rule
-from .texts import quoted
 
 FORMS = (
     '"every day at 9", "every weekday", "every 2 weeks on mon and thu", "every second tuesday", '

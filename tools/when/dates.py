@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from ..errors import DueNotUnderstoodError
+from ..texts import quoted
 from .clock_times import END_OF_DAY, existing, split_time
 from .day_words import CLOCK_SPAN, ask_dateparser, read_day
-from .errors import DueNotUnderstoodError
 from .locales import date_order, in_english
-from .texts import quoted
 
 #: Characters that a due time may have; longer ones aren't looked at.
 PHRASE_MAX = 100

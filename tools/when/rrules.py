@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from .errors import RecurrenceNotUnderstoodError
-from .texts import quoted
+from ..errors import RecurrenceNotUnderstoodError
+from ..texts import quoted
 
 #: Characters that a rule or a phrase may have; longer ones aren't looked at.
 TEXT_MAX = 300

@@ -9,9 +9,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from ..errors import DueNotUnderstoodError, RecurrenceNotUnderstoodError
+from ..texts import quoted
 from .clock_times import END_OF_DAY, existing
 from .dates import Due, read_due
-from .errors import DueNotUnderstoodError, RecurrenceNotUnderstoodError
 from .locales import in_english
 from .occurrences import next_moment
 from .recurrence_clauses import take_apart
@@ -19,7 +20,6 @@ from .recurrence_days import Repeating, in_short_months
 from .recurrence_texts import rule_in_words
 from .recurrence_words import FORMS, read_repeating
 from .rrules import TEXT_MAX, Rule, parse_rule
-from .texts import quoted
 
 
 @dataclass(frozen=True, slots=True)
