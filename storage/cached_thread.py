@@ -1,13 +1,11 @@
 """What is cached of one thread: its messages, and the objects that were made of them."""
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
 
 from .cached_message import OVERHEAD, Node, hand_out
-from .kept_messages import KeptMessages
 from .known_list import KnownList
 from .redactions import Redactions
 
@@ -33,7 +31,8 @@ class CachedThread:
         self._nodes: dict[bytes, Node] = {}
         #: The latest first.
         self._lists: list[KnownList] = []
-        self._kept = KeptMessages()
+        #: The path that was asked for last. What is in the cache stays there.
+        self._path: list[bytes] = []
         self._was_read = False
 
     def add(self, digest: bytes, node: Node) -> None:
@@ -45,12 +44,12 @@ class CachedThread:
     @property
     def size(self) -> int:
         """About how many bytes are taken."""
-        return self._size + self._kept.size
+        return self._size + self.kept_size
 
     @property
     def kept_size(self) -> int:
         """About how many of them messages take that were handed out and may be again."""
-        return self._kept.size
+        return sum(known.kept.size for known in self._lists)
 
     def get(self, digest: bytes) -> Node | None:
         """A stored message, if it is kept."""
@@ -60,7 +59,12 @@ class CachedThread:
         return digest in self._nodes
 
     def path(self, leaf: bytes) -> list[bytes] | None:
-        """Digests from root to leaf, or none where a message on the way is not in the cache."""
+        """Digests from root to leaf, or none where a message on the way is not in the cache.
+
+        The list is not the caller's to change.
+        """
+        if self._path and self._path[-1] == leaf:
+            return self._path
         nodes, path = self._nodes, []
         digest: bytes | None = leaf
         while digest is not None:
@@ -70,6 +74,7 @@ class CachedThread:
             path.append(digest)
             digest = node.parent
         path.reverse()
+        self._path = path
         return path
 
     def recognise(self, messages: Sequence[BaseMessage]) -> list[bytes]:
@@ -116,23 +121,59 @@ class CachedThread:
         the longest list, if there are several.
         """
         paths = {leaf: path for leaf in leaves if (path := self.path(leaf))}
-        digests = list(dict.fromkeys(chain.from_iterable(paths.values())))
-        handed = self._kept.take(digests)
-        new = [digest for digest in digests if digest not in handed] if handed else digests
-        nodes = [self._nodes[digest] for digest in new]
-        handed |= zip(new, hand_out(nodes), strict=True)
+        if not paths:
+            return {}
+        longest = max(paths, key=lambda leaf: len(paths[leaf]))
+        messages = self._hand_out_path(paths[longest])
+        if len(paths) == 1:
+            return {longest: messages}
+        handed = dict(zip(paths[longest], messages, strict=True))
+        new = [digest for path in paths.values() for digest in path if digest not in handed]
+        new = list(dict.fromkeys(new))
+        handed |= zip(new, hand_out([self._nodes[digest] for digest in new]), strict=True)
+        return {leaf: [handed[digest] for digest in path] for leaf, path in paths.items()}
+
+    def _hand_out_path(self, path: list[bytes]) -> list[BaseMessage]:
+        """The messages of a path, those that are kept for it and new ones."""
+        known, count = self._kept_for(path)
+        messages = known.take(count) if known is not None else None
+        if known is None or messages is None:
+            nodes = [self._nodes[digest] for digest in path]
+            messages = hand_out(nodes)
+            known = KnownList(messages, path, nodes)
+        elif count < len(path):
+            nodes = [self._nodes[digest] for digest in path[count:]]
+            new = hand_out(nodes)
+            known.cut(count)
+            known.extend(new, path[count:], nodes)
+            messages += new
         # Many a conversation is read but once, and its messages would be kept in vain.
-        if self._was_read:
-            for digest, node in zip(new, nodes, strict=True):
-                if node.plain is not None:
-                    self._kept.keep(digest, node.plain, handed[digest])
+        if self._was_read and known.kept_length < len(path):
+            known.keep(messages)
         self._was_read = True
-        result = {leaf: [handed[digest] for digest in path] for leaf, path in paths.items()}
-        if result:
-            longest = max(paths, key=lambda leaf: len(paths[leaf]))
-            self.remember(result[longest], paths[longest])
-        return result
+        self._put_first(known)
+        return messages
+
+    def _kept_for(self, path: list[bytes]) -> tuple[KnownList | None, int]:
+        """The list with the most kept messages of a path, and how many there are."""
+        best, most = None, 0
+        for known in self._lists:
+            if (count := known.kept_of(path)) > most:
+                best, most = known, count
+        return best, most
+
+    def _put_first(self, known: KnownList) -> None:
+        """Know this list; what is left of others goes."""
+        first = known.ids[0]
+        others = [
+            other
+            for other in self._lists
+            # Who began with what was free to be handed out is gone.
+            if other is not known and other.ids[0] != first and not other.is_gone
+        ]
+        self._lists = [known, *others][:LISTS]
 
     def let_go(self) -> None:
         """Keep no message that was handed out, only what they are made of."""
-        self._kept.let_go()
+        for known in self._lists:
+            known.let_go()

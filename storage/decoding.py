@@ -66,6 +66,9 @@ _PACKING = (
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
 
+#: Messages that are compared at once: the processor's cache has them, and twice their bytes.
+BLOCK = 128
+
 _fields_of = attrgetter("__dict__")
 _extra_of = attrgetter("__pydantic_extra__")
 _set = object.__setattr__
@@ -145,12 +148,19 @@ def make_messages(plain: Sequence[PlainMessage]) -> list[BaseMessage]:
 def are_unchanged(messages: Sequence[BaseMessage], stored: Sequence[bytes], option: int) -> bool:
     """Whether these messages, which were made of those `packed` payloads, are as they were.
 
-    All are packed again, at once, and the bytes compared: that tells 1 from True, takes a moment,
-    and needs no second copy of the messages.
+    They are packed again, and the bytes compared: that tells 1 from True, takes a moment, and needs
+    no second copy of the messages.
 
     Args:
         option: what is in the `option` of any of the plain messages.
     """
+    return all(
+        _are_unchanged(messages[start : start + BLOCK], stored[start : start + BLOCK], option)
+        for start in range(0, len(messages), BLOCK)
+    )
+
+
+def _are_unchanged(messages: Sequence[BaseMessage], stored: Sequence[bytes], option: int) -> bool:
     try:
         packed = ormsgpack.packb(list(map(_fields_of, messages)), option=_PACKING | option)
     except (TypeError, ValueError):
@@ -165,9 +175,9 @@ def are_unchanged(messages: Sequence[BaseMessage], stored: Sequence[bytes], opti
 
 
 def _head_of_array(length: int) -> int:
-    """How long MessagePack's head of an array is.
+    """How long MessagePack's head of an array of at most `BLOCK` is.
     https://github.com/msgpack/msgpack/blob/master/spec.md#array-format-family"""
-    return 1 if length < 16 else 3 if length < 1 << 16 else 5
+    return 1 if length < 16 else 3
 
 
 def _for_each(do: Callable[..., object], *arguments: Iterable[object]) -> None:

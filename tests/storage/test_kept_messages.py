@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from storage.cached_message import Node
+from storage.cached_message import LONG, Node
 from storage.cached_thread import CachedThread
 from storage.message_cache import MessageCache
 
@@ -165,20 +165,67 @@ def test_only_half_of_the_cache_is_for_messages_that_are_kept() -> None:
     assert cache.thread("0").kept_size == 0
 
 
-@given(st.lists(st.tuples(st.sampled_from(["read", "hold", "drop", "change"]), st.integers(1, 6))))
-def test_whatever_readers_hold_and_change_others_get_what_is_stored(
-    steps: list[tuple[str, int]],
-) -> None:
+def test_a_long_message_between_them_is_a_copy_each_time() -> None:
     thread = CachedThread()
-    fill(thread, 6)
+    contents = ["hi", "x" * LONG, "how are you?"]
+    said = [HumanMessage(content, id=str(place)) for place, content in enumerate(contents)]
+    for place, one in enumerate(said):
+        parent = digest(place - 1) if place else None
+        thread.add(digest(place), Node(parent, SERDE, *SERDE.dumps_typed(one)))
+    read(thread, 3)
+    first = read(thread, 3)
+    long, numbers = first[1], list(map(id, first))
+    del first
+    again = read(thread, 3)
+    assert [id(again[0]), id(again[2])] == [numbers[0], numbers[2]]
+    assert again[1] is not long
+    assert again == said
+    assert thread.recognise(again) == [digest(place) for place in range(3)]
+    again[1].content = "changed"
+    assert thread.recognise(again) == [digest(0)]
+
+
+#: The rows of a tree with branches, by the leaf of each: 0-1-2-3-4-5, 1-6-7, 3-8.
+PATHS = {
+    2: [0, 1, 2],
+    4: [0, 1, 2, 3, 4],
+    5: [0, 1, 2, 3, 4, 5],
+    7: [0, 1, 6, 7],
+    8: [0, 1, 2, 3, 8],
+}
+STEPS = st.sampled_from(["read", "hold", "drop", "change", "go on", "all"])
+
+
+@given(st.lists(st.tuples(STEPS, st.sampled_from(list(PATHS)))), st.sets(st.integers(0, 8)))
+def test_whatever_readers_hold_and_change_others_get_what_is_stored(
+    steps: list[tuple[str, int]], long: set[int]
+) -> None:
+    stored = {number: message(number) for path in PATHS.values() for number in path}
+    for number in long:
+        stored[number].response_metadata["long"] = "x" * LONG
+    thread = CachedThread()
+    for path in PATHS.values():
+        for parent, number in zip([None, *path], path, strict=False):
+            above = None if parent is None else digest(parent)
+            thread.add(digest(number), Node(above, SERDE, *SERDE.dumps_typed(stored[number])))
     held: list[list[BaseMessage]] = []
-    for step, length in steps:
+    for step, leaf in steps:
         if step == "drop":
             held[:1] = []
         elif step == "change" and held:
             held[-1][0].additional_kwargs["changed"] = True
+        elif step == "all":
+            found = thread.hand_out([digest(one) for one in PATHS])
+            for one, path in PATHS.items():
+                assert found[digest(one)] == [stored[number] for number in path]
         else:
-            messages = read(thread, length)
-            assert messages == [message(number) for number in range(length)]
+            path = PATHS[leaf]
+            messages = thread.hand_out([digest(leaf)])[digest(leaf)]
+            assert messages == [stored[number] for number in path]
+            digests = [digest(number) for number in path]
+            assert thread.recognise(messages) == digests
             if step == "hold":
                 held.append(messages)
+            elif step == "go on":
+                # As a graph does, with an object of its own.
+                thread.remember([*messages[:-1], stored[path[-1]].model_copy()], digests)
