@@ -6,7 +6,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from .decoding import PlainMessage, are_unchanged, make_messages, plain_message, read_message
+from .decoding import PlainMessage, are_unchanged, make_messages, plain_messages, read_message
 from .message_copies import Copied, copy_message, what_to_copy
 
 #: About how many bytes a cached message takes for each byte of its payload, if it is not plain: the
@@ -26,13 +26,17 @@ class Node:
     __slots__ = ("_copied", "_message", "parent", "plain", "size")
 
     def __init__(
-        self, parent: bytes | None, serde: SerializerProtocol, payload_type: str, payload: bytes
+        self,
+        parent: bytes | None,
+        serde: SerializerProtocol,
+        payload_type: str,
+        payload: bytes,
+        plain: PlainMessage | None,
     ) -> None:
         """Raises `UnreadableMessageError` if the serialiser makes no message of the payload."""
         self.parent = parent
-        #: Of a plain message another one is made. That is quicker than to copy it, unless much text
-        #: would have to be copied as well.
-        self.plain = plain_message(serde, payload_type, payload) if len(payload) < LONG else None
+        #: Of a plain message another one is made.
+        self.plain = plain
         #: Any other message, which nobody else holds.
         self._message = None if self.plain else read_message(serde, payload_type, payload)
         self._copied: Copied | None = None
@@ -62,6 +66,29 @@ class Node:
         return _are_equal(message.__dict__, stored.__dict__) and _are_equal(
             message.__pydantic_extra__, stored.__pydantic_extra__
         )
+
+
+def node_of(
+    parent: bytes | None, serde: SerializerProtocol, payload_type: str, payload: bytes
+) -> Node:
+    """A stored message.
+
+    Raises:
+        UnreadableMessageError: the serialiser makes no message of the payload.
+    """
+    (plain,) = plain_ones(serde, [(payload_type, payload)])
+    return Node(parent, serde, payload_type, payload, plain)
+
+
+def plain_ones(
+    serde: SerializerProtocol, stored: Sequence[tuple[str, bytes]]
+) -> list[PlainMessage | None]:
+    """The payloads, each with its type, of which another message is made when one is wanted.
+
+    That is quicker than to copy a message, unless much text would have to be copied as well.
+    """
+    short = [(kind, payload if len(payload) < LONG else b"") for kind, payload in stored]
+    return plain_messages(serde, short)
 
 
 def hand_out(nodes: Sequence[Node]) -> list[BaseMessage]:

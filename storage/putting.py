@@ -10,7 +10,7 @@ from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
-from .cached_message import Node
+from .cached_message import Node, node_of
 from .cached_thread import CachedThread
 from .decoding import read_message
 from .refusing import told
@@ -77,7 +77,7 @@ def new_rows(
                 known = cached.get(digest)
                 is_new = known is None
             payload = blank
-        node = known or Node(parent, serde, payload_type, payload)
+        node = known or node_of(parent, serde, payload_type, payload)
         shown[position] = node.message
         # Else it is another object than before, but the same message in the same place.
         if is_new:

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from .cached_message import Node
+from .cached_message import Node, plain_ones
 from .cached_thread import CachedThread
 from .decoding import UnreadableMessageError
 from .errors import StorageError
-from .transcript import is_genuine
+from .transcript import digests_of, is_genuine
 
 #: A message's row as it is selected for reading: id, parent's id, digest, payload's type, payload,
 #: and the trace of a redaction.
@@ -75,9 +75,7 @@ def keep_rows(
                 "message before it is not in the table `messages`. `task-agent verify` tells more; "
                 "restore the missing rows from a backup."
             )
-        parent: bytes | None = None
-        for row in chain:
-            parent = _keep(thread_id, cached, serde, row, parent)
+        _keep(thread_id, cached, serde, chain)
 
 
 def _chain(by_id: dict[bytes, StoredRow], row: StoredRow | None) -> list[StoredRow] | None:
@@ -94,33 +92,42 @@ def _chain(by_id: dict[bytes, StoredRow], row: StoredRow | None) -> list[StoredR
 
 
 def _keep(
-    thread_id: str,
-    cached: CachedThread,
-    serde: SerializerProtocol,
-    row: StoredRow,
-    parent: bytes | None,
-) -> bytes:
-    """Keep a row, if it is what was stored; its digest."""
-    id_, _, digest, payload_type, payload, redaction = row
-    if digest in cached:
-        return digest
-    if not is_genuine(parent, digest, payload, redaction):
-        raise TranscriptError(
-            f"message {UUID(bytes=id_)} of thread {thread_id!r} is not what was stored: its digest "
-            "does not match its payload and its parent. `task-agent verify` tells more; restore "
-            "the row from a backup."
-        )
-    try:
-        node = Node(parent, serde, payload_type.decode(), payload)
-    except UnreadableMessageError as error:
-        raise UnreadableMessageError(
-            f"message {UUID(bytes=id_)} of thread {thread_id!r} can't be read: {error}"
-        ) from error
-    except (ValueError, NotImplementedError) as error:
-        raise TranscriptError(
-            f"message {UUID(bytes=id_)} of thread {thread_id!r} is not what was stored: the "
-            f"serialiser says of its payload, of type {payload_type.decode()!r}: {error}. "
-            "`task-agent verify` tells more; restore the row from a backup."
-        ) from error
-    cached.add(digest, node)
-    return digest
+    thread_id: str, cached: CachedThread, serde: SerializerProtocol, chain: Sequence[StoredRow]
+) -> None:
+    """Keep rows, of which each is the parent of the next, if they are what was stored."""
+    parents = [None, *(row[2] for row in chain)]
+    new = [
+        (row, parent) for row, parent in zip(chain, parents, strict=False) if row[2] not in cached
+    ]
+    _refuse_changed(thread_id, new)
+    stored = [(payload_type.decode(), payload) for (_, _, _, payload_type, payload, _), _ in new]
+    plain = plain_ones(serde, stored)
+    for (row, parent), (payload_type, payload), one in zip(new, stored, plain, strict=True):
+        try:
+            node = Node(parent, serde, payload_type, payload, one)
+        except UnreadableMessageError as error:
+            raise UnreadableMessageError(
+                f"message {UUID(bytes=row[0])} of thread {thread_id!r} can't be read: {error}"
+            ) from error
+        except (ValueError, NotImplementedError) as error:
+            raise TranscriptError(
+                f"message {UUID(bytes=row[0])} of thread {thread_id!r} is not what was stored: the "
+                f"serialiser says of its payload, of type {payload_type!r}: {error}. "
+                "`task-agent verify` tells more; restore the row from a backup."
+            ) from error
+        cached.add(row[2], node)
+
+
+def _refuse_changed(thread_id: str, rows: Sequence[tuple[StoredRow, bytes | None]]) -> None:
+    """See that rows, each with its parent's digest, hold what their digests say."""
+    digests = digests_of((parent for _, parent in rows), (row[4] for row, _ in rows))
+    for (row, parent), made in zip(rows, digests, strict=True):
+        id_, _, digest, _, payload, redaction = row
+        if (made != digest or redaction is not None) and not is_genuine(
+            parent, digest, payload, redaction
+        ):
+            raise TranscriptError(
+                f"message {UUID(bytes=id_)} of thread {thread_id!r} is not what was stored: its "
+                "digest does not match its payload and its parent. `task-agent verify` tells more; "
+                "restore the row from a backup."
+            )

@@ -40,7 +40,14 @@ def is_transcript(value: object) -> TypeGuard[list[BaseMessage]]:
 
 def digest_of(parent: bytes | None, payload: bytes) -> bytes:
     """The 32 bytes that name a message and all before it; `parent` is none for the first."""
-    return hashlib.sha256((parent or b"") + payload).digest()
+    return digests_of([parent], [payload])[0]
+
+
+def digests_of(parents: Iterable[bytes | None], payloads: Iterable[bytes]) -> list[bytes]:
+    """The digest of each message."""
+    sha256 = hashlib.sha256
+    pairs = zip(parents, payloads, strict=True)
+    return [sha256((parent or b"") + payload).digest() for parent, payload in pairs]
 
 
 def redaction_of(digest: bytes, payload: bytes) -> bytes:

@@ -18,9 +18,10 @@ from langchain_core.messages import (
 from langgraph.checkpoint.serde.jsonplus import EXT_PYDANTIC_V2
 
 from storage.decoding import (
+    PlainMessage,
     UnreadableMessageError,
     make_messages,
-    plain_message,
+    plain_messages,
     read_message,
 )
 from storage.serde import GraphSerializer
@@ -174,7 +175,7 @@ def test_plain_messages_of_any_length_are_read_quickly(
     kind: type[BaseMessage], content: str
 ) -> None:
     payload = SERDE.dumps_typed(kind(content))[1]
-    assert plain_message(SERDE, "msgpack", payload) is not None
+    assert plain_messages(SERDE, [("msgpack", payload)]) != [None]
     assert_read_alike(payload)
 
 
@@ -190,7 +191,7 @@ def test_a_models_message_with_calls_and_usage_is_read_quickly() -> None:
         },
         response_metadata={"model_name": "m", "token_usage": {"total": 3}},
     )
-    plain = plain_message(SERDE, *SERDE.dumps_typed(message))
+    (plain,) = plain_messages(SERDE, [SERDE.dumps_typed(message)])
     assert plain is not None
     one, other, third = make_messages([plain, plain, plain])
     assert one == other == third == message
@@ -204,3 +205,18 @@ def test_a_models_message_with_calls_and_usage_is_read_quickly() -> None:
 def test_what_is_no_message_is_an_error(payload: bytes) -> None:
     with pytest.raises((UnreadableMessageError, ValueError)):
         read_message(SERDE, "msgpack", payload)
+
+
+damaged = st.binary(max_size=40).map(lambda garbage: ("msgpack", garbage))
+cut_off = messages.map(SERDE.dumps_typed).map(lambda stored: (stored[0], stored[1][:-20]))
+
+
+@given(
+    st.lists(messages.map(SERDE.dumps_typed) | damaged | cut_off | st.just(("json", b"{}"))),
+)
+def test_payloads_read_at_once_are_read_as_alone(stored: list[tuple[str, bytes]]) -> None:
+    def shown(plain: PlainMessage | None) -> Any:
+        return plain and (plain.form, plain.packed, plain.option, exactly(plain.fields()))
+
+    alone = [plain_messages(SERDE, [one])[0] for one in stored]
+    assert list(map(shown, plain_messages(SERDE, stored))) == list(map(shown, alone))

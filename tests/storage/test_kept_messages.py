@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from storage.cached_message import LONG, Node
+from storage.cached_message import LONG, node_of
 from storage.cached_thread import CachedThread
 from storage.message_cache import MessageCache
 
@@ -31,7 +31,7 @@ def message(number: int) -> BaseMessage:
 def fill(thread: CachedThread, length: int) -> None:
     for number in range(length):
         parent = digest(number - 1) if number else None
-        thread.add(digest(number), Node(parent, SERDE, *SERDE.dumps_typed(message(number))))
+        thread.add(digest(number), node_of(parent, SERDE, *SERDE.dumps_typed(message(number))))
 
 
 def read(thread: CachedThread, length: int = LENGTH) -> list[BaseMessage]:
@@ -171,7 +171,7 @@ def test_a_long_message_between_them_is_a_copy_each_time() -> None:
     said = [HumanMessage(content, id=str(place)) for place, content in enumerate(contents)]
     for place, one in enumerate(said):
         parent = digest(place - 1) if place else None
-        thread.add(digest(place), Node(parent, SERDE, *SERDE.dumps_typed(one)))
+        thread.add(digest(place), node_of(parent, SERDE, *SERDE.dumps_typed(one)))
     read(thread, 3)
     first = read(thread, 3)
     long, numbers = first[1], list(map(id, first))
@@ -207,7 +207,7 @@ def test_whatever_readers_hold_and_change_others_get_what_is_stored(
     for path in PATHS.values():
         for parent, number in zip([None, *path], path, strict=False):
             above = None if parent is None else digest(parent)
-            thread.add(digest(number), Node(above, SERDE, *SERDE.dumps_typed(stored[number])))
+            thread.add(digest(number), node_of(above, SERDE, *SERDE.dumps_typed(stored[number])))
     held: list[list[BaseMessage]] = []
     for step, leaf in steps:
         if step == "drop":

@@ -19,7 +19,7 @@ from langchain_core.messages import (
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic import Field, PrivateAttr
 
-from storage.cached_message import LONG, OVERHEAD, Node
+from storage.cached_message import LONG, OVERHEAD, Node, node_of
 from storage.cached_thread import LISTS, CachedThread
 from storage.message_cache import MessageCache
 from storage.message_copies import copy_message, what_to_copy
@@ -32,7 +32,7 @@ def digest(number: int) -> bytes:
 
 
 def node(message: BaseMessage, parent: bytes | None = None) -> Node:
-    return Node(parent, SERDE, *SERDE.dumps_typed(message))
+    return node_of(parent, SERDE, *SERDE.dumps_typed(message))
 
 
 def twin(message: BaseMessage) -> BaseMessage:
@@ -181,7 +181,7 @@ def test_the_memory_that_is_taken_stays_within_the_bound(kind: str) -> None:
         for name in range(threads):
             thread, parent = cache.thread(str(name)), None
             for number in range(20):
-                entry = Node(parent, serde, *serde.dumps_typed(said(number)))
+                entry = node_of(parent, serde, *serde.dumps_typed(said(number)))
                 parent = digest(name * 1_000 + number)
                 thread.add(parent, entry)
             # As after a turn: it was read, and compared with what came back.
