@@ -19,6 +19,7 @@ from .connections import ANSWER_TIMEOUT, Connections, Pool
 from .copying import ThreadExistsError, copy_thread
 from .deleting import delete_runs, delete_threads
 from .message_cache import MessageCache
+from .offered_writes import OfferedWrites
 from .pruning import prune_thread, refuse_delta_channels, wait_for_step
 from .reading import TranscriptError
 from .refusing import storable_name
@@ -67,6 +68,7 @@ class TranscriptSaver(Writing):
         super().__init__(cast(Any, pool), serde=graph_serializer(serde))
         self._owner = owner
         self._cache = MessageCache(cache_bytes)
+        self._offered = OfferedWrites()
         self._connections = Connections(pool, answer_timeout=answer_timeout)
 
     async def setup(self) -> None:

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from .errors import StorageError
 from .refusing import storable_name
 from .transcript import Row, row_id
+from .writes import Dumped
 
 #: The channel whose messages are stored as rows.
 CHANNEL = "messages"
@@ -121,17 +122,31 @@ _PUT_STEP = """
                %(metadata)s
         FROM conversation
         {replace_checkpoint}
-    )
+    ){writes}
     SELECT id FROM conversation
+"""
+# What tasks wrote to the checkpoint before.
+_WRITES = """, writes AS (
+        INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path,
+                                       idx, channel, type, blob)
+        SELECT %(thread_id)s, '', %(parent_checkpoint_id)s, row.*
+        FROM conversation, unnest(
+            %(write_tasks)s::text[], %(write_paths)s::text[], %(write_positions)s::int[],
+            %(write_channels)s::text[], %(write_types)s::text[], %(write_blobs)s::bytea[]
+        ) AS row(task_id, task_path, idx, channel, type, blob)
+    )
 """
 # Nearly always all of it is new. To find out row by row costs a record in the write-ahead log for
 # each, so it is found out at the first row that isn't, and then everything is sent again.
-PUT_NEW_STEP = _PUT_STEP.format(keep_messages="", keep_blobs="", replace_checkpoint="")
-PUT_STEP = _PUT_STEP.format(
+_NEW = {"keep_messages": "", "keep_blobs": "", "replace_checkpoint": ""}
+_PUT_NEW_STEP = _PUT_STEP.format(**_NEW, writes="")
+_PUT_NEW_STEP_AND_WRITES = _PUT_STEP.format(**_NEW, writes=_WRITES)
+_PUT_ANY_STEP = _PUT_STEP.format(
     keep_messages="ON CONFLICT (conversation_id, digest) DO NOTHING",
     keep_blobs="ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING",
     replace_checkpoint="""ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
         DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata""",
+    writes="",
 )
 
 # The checkpoint of a sub-graph, which has no rows. Nothing is written to a thread whose
@@ -214,22 +229,57 @@ async def put_step(
     conversation_id: UUID,
     step: Step,
     rows: Sequence[Row],
-    statement: str = PUT_STEP,
 ) -> None:
     """Write a checkpoint, its blobs and its messages, parents before children, or nothing.
 
     A message that is there already is left as it is.
 
-    Args:
-        statement: `PUT_NEW_STEP` is cheaper, but refuses to store what is there already.
-
     Raises:
         ConversationGoneError: there is no such conversation any more, or no such checkpoint as
             the step follows, or a message has been redacted of which this process doesn't know;
             or something was done to the conversation while it was waited for, and nobody can tell.
-        UniqueViolation: with `PUT_NEW_STEP`, if a part of the step is there already.
     """
+    await _put_step(cur, _PUT_ANY_STEP, conversation_id, step, rows)
 
+
+async def put_new_step(
+    cur: AsyncCursor[DictRow],
+    conversation_id: UUID,
+    step: Step,
+    rows: Sequence[Row],
+    writes: Dumped = (),
+) -> None:
+    """The same more cheaply, for a step of which nothing is there already.
+
+    Args:
+        writes: what tasks wrote to the checkpoint before, which is stored with it.
+
+    Raises:
+        ConversationGoneError: as `put_step` does.
+        UniqueViolation: a part of the step is there already, or a write is.
+    """
+    if not writes:
+        await _put_step(cur, _PUT_NEW_STEP, conversation_id, step, rows)
+        return
+    columns: dict[str, list[Any]] = {
+        "write_tasks": [row[3] for row in writes],
+        "write_paths": [row[4] for row in writes],
+        "write_positions": [row[5] for row in writes],
+        "write_channels": [row[6] for row in writes],
+        "write_types": [row[7] for row in writes],
+        "write_blobs": [row[8] for row in writes],
+    }
+    await _put_step(cur, _PUT_NEW_STEP_AND_WRITES, conversation_id, step, rows, **columns)
+
+
+async def _put_step(
+    cur: AsyncCursor[DictRow],
+    statement: str,
+    conversation_id: UUID,
+    step: Step,
+    rows: Sequence[Row],
+    **more: Sequence[Any],
+) -> None:
     def key(digest: bytes | None) -> UUID | None:
         return None if digest is None else row_id(conversation_id, digest)
 
@@ -254,6 +304,7 @@ async def put_step(
             "payloads": [row.payload for row in rows],
             "whole": step.whole,
             **_checkpoint_of(step),
+            **more,
         },
     )
     if await cur.fetchone() is None:

@@ -20,18 +20,19 @@ from psycopg.rows import DictRow
 
 from .deleting import delete_threads
 from .errors import UserDeletedError
+from .offered_writes import Offer, OfferedWrites
 from .putting import Written, new_rows, refuse_unreadable, split_values
 from .redactions import Redactions, select_redactions
 from .refusing import told
 from .rows import (
     CHANNEL,
     LEAF_TYPE,
-    PUT_NEW_STEP,
     ConversationGoneError,
     Step,
     ensure_conversation,
     hold_parent,
     put_inner,
+    put_new_step,
     put_step,
 )
 from .saver_reading import Reading, thread_of
@@ -48,6 +49,7 @@ class Writing(Reading):
     """The writing half of `TranscriptSaver`."""
 
     _owner: Owner
+    _offered: OfferedWrites
 
     async def aput(
         self,
@@ -122,9 +124,10 @@ class Writing(Reading):
             redacted_at=cached.conversation[1] if cached.conversation else None,
         )
         known = None if cached.conversation is None else cached.conversation[0]
-        conversation_id = await self._connections.retried(
-            partial(self._store, known, step, written.rows, config)
-        )
+        with self._offered.taken(thread_id, step.parent_checkpoint_id) as offers:
+            conversation_id = await self._connections.retried(
+                partial(self._store, known, step, written.rows, config, offers)
+            )
         # Only what has been committed is remembered.
         if cached.conversation is None:
             cached.conversation = (conversation_id, None)
@@ -136,21 +139,34 @@ class Writing(Reading):
         self._cache.trim(thread_id)
 
     async def _store(
-        self, known: UUID | None, step: Step, rows: Sequence[Row], config: RunnableConfig
+        self,
+        known: UUID | None,
+        step: Step,
+        rows: Sequence[Row],
+        config: RunnableConfig,
+        offers: Sequence[Offer],
     ) -> UUID:
-        """Commit a step to the conversation that is known, else to that of its thread."""
+        """Commit a step to the conversation that is known, else to that of its thread.
+
+        What is offered with it, for a conversation known to be just the same, goes with it.
+        """
         if known is None:
             async with self._connections.transaction() as cur:
                 known = await ensure_conversation(cur, step.thread_id, self._owner(config))
                 await hold_parent(cur, known, step)
                 await put_step(cur, known, step, rows)
             return known
+        fitting = [one for one in offers if one.conversation == (known, step.redacted_at)]
         async with self._connections.cursor() as cur:
             try:
-                await put_step(cur, known, step, rows, PUT_NEW_STEP)
+                writes = [row for offer in fitting for row in offer.dumped]
+                await put_new_step(cur, known, step, rows, writes)
             except (psycopg.errors.UniqueViolation, ConversationGoneError):
                 # Another step that was waited for, say, is no reason to store everything anew.
                 await put_step(cur, known, step, rows)
+            else:
+                for offer in fitting:
+                    offer.settle(stored=True)
         return known
 
     async def _put_inner(
@@ -243,6 +259,11 @@ class Writing(Reading):
             task_path,
             writes,
         )
+        checkpoint_id = configurable["checkpoint_id"]
+        if configurable["checkpoint_ns"] == "" and await self._offered.were_stored(
+            thread_id, checkpoint_id, dumped, conversation
+        ):
+            return True
         special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
 
         async def store() -> bool:

@@ -3,6 +3,7 @@
 The plain saver sends a statement for each write, in a transaction of several round trips.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from psycopg import AsyncCursor
@@ -32,7 +33,7 @@ INSERT_OR_REPLACE = (
 )
 
 #: The plain saver's rows of `checkpoint_writes`, as `BasePostgresSaver._dump_writes` makes them.
-Dumped = list[tuple[str, str, str, str, str, int, str, str, bytes]]
+Dumped = Sequence[tuple[str, str, str, str, str, int, str, str, bytes]]
 
 
 async def put_writes(
