@@ -24,6 +24,7 @@ from bench.throughput import THREADS, throughput
 from bench.turns import DELTA, HISTORY, KINDS, PLAIN, TREE, Kind, graph_alone, measure
 from migrations.run import migrate
 from storage.database import connect
+from storage.garbage import leave_alone_what_is_there
 from storage.settings import DatabaseSettings, libpq_uri, parse_url
 
 DATABASE = "task_agent_bench"
@@ -115,6 +116,7 @@ async def over_lengths(
 async def run(url: str, count: int, console: Console, *, write: bool) -> None:
     """Measure everything, print it, and write it down if wanted."""
     async with connect(url, DatabaseSettings(database_url=None, prepare=True)) as database:
+        leave_alone_what_is_there()
         lines = []
         for bound, length in enumerate((20, 1_000)):
             lines += await turns(database.pool, length, count, bound)

@@ -24,7 +24,8 @@ this page and the chart.
 Turns of four messages (a question, a call, its result, an answer) with durability sync; the models'
 messages carry the metadata that a provider's client puts there. All run on one server with fsync on
 and on one pool, one turn of each after the other, so that whatever else the machine does meets all
-of them. Medians; what counts are the ratios.
+of them. As in this project's server, Python's garbage collector leaves alone what was there at the
+start. Medians; what counts are the ratios.
 
 - *plain*: LangGraph's `AsyncPostgresSaver`.
 - *delta*: the same saver, and the messages in LangGraph's beta channel `DeltaChannel`.

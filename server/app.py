@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from storage.database import shared_database
+from storage.garbage import leave_alone_what_is_there
 
 from .middleware import ClosedRoutes, KnownPages, OneDeletionAtATime
 from .registry import restore_threads
@@ -51,16 +52,22 @@ async def health(_: Request) -> JSONResponse:
 @asynccontextmanager
 async def lifespan(_: Starlette) -> AsyncIterator[None]:
     """Threads come back when the server starts; the MCP sessions end with it."""
-    restoring = asyncio.create_task(restore_threads(client))
+    getting_ready = asyncio.create_task(_get_ready())
     try:
         yield
     finally:
-        restoring.cancel()
-        await asyncio.wait({restoring})
+        getting_ready.cancel()
+        await asyncio.wait({getting_ready})
     # Not before: the server wants this module quickly, and the graph takes a while to import.
     from graph.agent import agent_tools
 
     await agent_tools.aclose()
+
+
+async def _get_ready() -> None:
+    await restore_threads(client)
+    # By now the graph has been loaded too.
+    leave_alone_what_is_there()
 
 
 ORIGINS = [STUDIO, *ServerSettings().origins]

@@ -87,8 +87,7 @@ def plain_ones(
 
     That is quicker than to copy a message, unless much text would have to be copied as well.
     """
-    short = [(kind, payload if len(payload) < LONG else b"") for kind, payload in stored]
-    return plain_messages(serde, short)
+    return plain_messages(serde, stored, below=LONG)
 
 
 def hand_out(nodes: Sequence[Node]) -> list[BaseMessage]:

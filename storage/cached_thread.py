@@ -65,6 +65,9 @@ class CachedThread:
         """
         if self._path and self._path[-1] == leaf:
             return self._path
+        if self._lists and (known := self._lists[0].digests)[-1] == leaf:
+            self._path = known.copy()
+            return self._path
         nodes, path = self._nodes, []
         digest: bytes | None = leaf
         while digest is not None:

@@ -7,6 +7,7 @@ would leave as it is, is made a message of without the class. All others, and al
 by another serialiser than LangGraph's own, go through the serialiser.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
@@ -82,37 +83,46 @@ class PlainMessage:
 
 
 def plain_messages(
-    serde: SerializerProtocol, stored: Sequence[tuple[str, bytes]]
+    serde: SerializerProtocol, stored: Sequence[tuple[str, bytes]], *, below: int = sys.maxsize
 ) -> list[PlainMessage | None]:
     """Payloads, each with its type, as those of plain messages; none in the place of any other,
     or where another serialiser wrote them.
+
+    Args:
+        below: payloads of so many bytes, or more, are not looked at.
     """
-    found: list[PlainMessage | None] = [None] * len(stored)
     if type(serde) not in _SERIALISERS:
-        return found
-    for place, (kind, payload) in enumerate(stored):
-        if kind == "msgpack" and payload.endswith(_ENDS):
-            head = _HEADS.get(payload[0])
-            if head is not None and payload[head - 1] == EXT_PYDANTIC_V2:
-                for form in FORMS:
-                    if payload.startswith(form.begins, head):
-                        packed = payload[head + len(form.begins) : -len(_ENDS)]
-                        found[place] = _plain(form, packed)
-                        break
-    return found
+        return [None] * len(stored)
+    return [
+        _plain(payload) if kind == "msgpack" and len(payload) < below else None
+        for kind, payload in stored
+    ]
 
 
-def _plain(form: Form, packed: bytes) -> PlainMessage | None:
-    # Text for every key is the rule, and is quicker.
-    for option in (0, ormsgpack.OPT_NON_STR_KEYS):
+def _plain(payload: bytes) -> PlainMessage | None:
+    head = _HEADS.get(payload[0]) if payload.endswith(_ENDS) else None
+    if head is None or payload[head - 1] != EXT_PYDANTIC_V2:
+        return None
+    for form in FORMS:
+        if payload.startswith(form.begins, head):
+            return _of_form(form, payload[head + len(form.begins) : -len(_ENDS)])
+    return None
+
+
+def _of_form(form: Form, packed: bytes) -> PlainMessage | None:
+    option = 0
+    try:
+        fields = ormsgpack.unpackb(packed)
+    except (ValueError, TypeError):
+        # Text for every key is the rule, and is quicker.
+        option = ormsgpack.OPT_NON_STR_KEYS
         try:
             fields = ormsgpack.unpackb(packed, option=option)
         except (ValueError, TypeError):
             # Damaged, or with objects in it: the serialiser says what it thinks of that.
-            continue
-        if type(fields) is dict and tuple(fields) == form.names and form.holds(fields):
-            return PlainMessage(form, packed, option, fields)
-        return None
+            return None
+    if type(fields) is dict and tuple(fields) == form.names and form.holds(fields):
+        return PlainMessage(form, packed, option, fields)
     return None
 
 

@@ -8,14 +8,14 @@ were stored.
 """
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from sys import getrefcount
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from .decoding import PlainMessage
+from .decoding import BLOCK, PlainMessage, are_unchanged
 
 #: About how many bytes a kept message takes for each byte of its payload, and beside that.
 TIMES, OVERHEAD = 3, 1_000
@@ -42,25 +42,45 @@ class KeptMessages:
         self.messages: list[BaseMessage] = []
         #: About how many bytes they take.
         self.size = 0
-        #: Every dict and list in the first messages, as far as they were looked for.
-        self._containers: list[Any] = []
-        self._searched = 0
+        #: Every dict and list in the messages, block by block, as far as they were looked for.
+        self._containers: list[list[Any]] = []
 
     def keep(self, messages: Iterable[tuple[BaseMessage, PlainMessage]]) -> None:
         """Keep further messages, each of which was just made of its payload."""
+        # The last block may not have been full.
+        del self._containers[len(self.messages) // BLOCK :]
         for message, plain in messages:
             self.messages.append(message)
             self.size += TIMES * len(plain.packed) + OVERHEAD
 
-    def are_free(self) -> bool:
-        """Whether nobody holds any of them, or anything in them that can be changed."""
-        if not set(map(getrefcount, self.messages)) <= {_IN_ONE_LIST}:
+    def are_free_and_unchanged(self, stored: Sequence[bytes], option: int) -> bool:
+        """Whether nobody holds any of them, or anything in them that can be changed, and the first
+        are as they were stored.
+
+        Args:
+            stored, option: the payloads of the first, for `are_unchanged`.
+        """
+        # Both is asked of one block after the other, while the processor's cache has it.
+        return all(
+            self._are_free(number)
+            and are_unchanged(
+                self.messages[start : min(start + BLOCK, len(stored))],
+                stored[start : start + BLOCK],
+                option,
+            )
+            for number, start in enumerate(range(0, len(self.messages), BLOCK))
+        )
+
+    def _are_free(self, number: int) -> bool:
+        block = self.messages[number * BLOCK : (number + 1) * BLOCK]
+        if not set(map(getrefcount, block)) <= {_IN_ONE_LIST + 1}:
             return False
-        # Their fields, and what is in them, may be held by somebody who has let go of the message.
-        level: list[Any] = list(map(_fields_of, self.messages[self._searched :]))
-        while level:
-            self._containers += level
-            level = [part for part in gc.get_referents(*level) if type(part) in (dict, list)]
-        self._searched = len(self.messages)
+        if number == len(self._containers):
+            # A message's fields, and what is in them, may be held by somebody who has let go of it.
+            self._containers.append(found := [])
+            level: list[Any] = list(map(_fields_of, block))
+            while level:
+                found += level
+                level = [part for part in gc.get_referents(*level) if type(part) in (dict, list)]
         # Each is held by what it is in as well.
-        return set(map(getrefcount, self._containers)) <= {_IN_ONE_LIST + 1}
+        return set(map(getrefcount, self._containers[number])) <= {_IN_ONE_LIST + 1}

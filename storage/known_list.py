@@ -109,13 +109,10 @@ class KnownList:
         """
         others = self._others[: bisect_left(self._others, count)]
         stored = self._stored[: count - len(others)]
-        if not self.kept.are_free():
+        if not self.kept.are_free_and_unchanged(stored, self._option):
             self.let_go()
             return None
         plain = self.kept.messages[: len(stored)]
-        if not are_unchanged(plain, stored, self._option):
-            self.let_go()
-            return None
         if not others:
             return plain
         again = iter(plain)

@@ -4,7 +4,7 @@ Its every field is what the class would leave as it is. Here is said what that i
 of a class that is not here, no message is made so.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations, product
 from types import MappingProxyType
 from typing import Any
@@ -22,22 +22,20 @@ Fields = dict[str, Any]
 
 _TOOL_CALL = ("name", "args", "id", "type")
 _USAGE = ("input_tokens", "output_tokens", "total_tokens")
-_DETAILS = ("input_token_details", "output_token_details")
 
 
-def _subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
+def _subsets(names: Iterable[str]) -> list[tuple[str, ...]]:
+    names = tuple(names)
     return [some for size in range(len(names) + 1) for some in combinations(names, size)]
 
 
-#: In which order the class leaves the parts of a usage, of which any may be missing.
+#: In which order the class leaves the parts of a usage's details, of which any may be missing.
+_DETAILS = {
+    "input_token_details": frozenset(_subsets(("audio", "cache_creation", "cache_read"))),
+    "output_token_details": frozenset(_subsets(("audio", "reasoning"))),
+}
+#: And those of the usage.
 _USAGES = frozenset((*_USAGE, *some) for some in _subsets(_DETAILS))
-_INPUTS = frozenset(_subsets(("audio", "cache_creation", "cache_read")))
-_OUTPUTS = frozenset(_subsets(("audio", "reasoning")))
-_USAGE_TYPES = frozenset(
-    (int, int, int, *some)
-    for count in range(len(_DETAILS) + 1)
-    for some in product((dict, type(None)), repeat=count)
-)
 _INT = frozenset({int})
 
 
@@ -99,16 +97,20 @@ def _is_call(call: object) -> bool:
 
 
 def _is_usage(usage: Fields) -> bool:
-    if tuple(usage) not in _USAGES or tuple(map(type, usage.values())) not in _USAGE_TYPES:
+    if tuple(usage) not in _USAGES:
         return False
-    inputs, outputs = map(usage.get, _DETAILS)
-    return (inputs is None or (tuple(inputs) in _INPUTS and _are_ints(inputs))) and (
-        outputs is None or (tuple(outputs) in _OUTPUTS and _are_ints(outputs))
-    )
-
-
-def _are_ints(detail: Fields) -> bool:
-    return _INT.issuperset(map(type, detail.values()))
+    for name, value in usage.items():
+        forms = _DETAILS.get(name)
+        if forms is None:
+            if type(value) is not int:
+                return False
+        elif value is not None and not (
+            type(value) is dict
+            and tuple(value) in forms
+            and _INT.issuperset(map(type, value.values()))
+        ):
+            return False
+    return True
 
 
 def _is_tool(fields: Fields) -> bool:

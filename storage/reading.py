@@ -14,7 +14,7 @@ from .transcript import digests_of, is_genuine
 
 #: A message's row as it is selected for reading: id, parent's id, digest, payload's type, payload,
 #: and the trace of a redaction.
-StoredRow = tuple[bytes, bytes | None, bytes, bytes, bytes, bytes | None]
+StoredRow = tuple[bytes, bytes | None, bytes, str, bytes, bytes | None]
 
 #: The parts that any checkpoint has.
 _PARTS = {"v": int, "id": str, "channel_versions": dict, "versions_seen": dict}
@@ -100,11 +100,12 @@ def _keep(
         (row, parent) for row, parent in zip(chain, parents, strict=False) if row[2] not in cached
     ]
     _refuse_changed(thread_id, new)
-    stored = [(payload_type.decode(), payload) for (_, _, _, payload_type, payload, _), _ in new]
+    stored = [(payload_type, payload) for (_, _, _, payload_type, payload, _), _ in new]
     plain = plain_ones(serde, stored)
+    nodes = []
     for (row, parent), (payload_type, payload), one in zip(new, stored, plain, strict=True):
         try:
-            node = Node(parent, serde, payload_type, payload, one)
+            nodes.append(Node(parent, serde, payload_type, payload, one))
         except UnreadableMessageError as error:
             raise UnreadableMessageError(
                 f"message {UUID(bytes=row[0])} of thread {thread_id!r} can't be read: {error}"
@@ -115,6 +116,7 @@ def _keep(
                 f"serialiser says of its payload, of type {payload_type!r}: {error}. "
                 "`task-agent verify` tells more; restore the row from a backup."
             ) from error
+    for (row, _), node in zip(new, nodes, strict=True):
         cached.add(row[2], node)
 
 

@@ -29,8 +29,8 @@ OF_VERSION = """
 
 # Bytes are read without making objects of them that nobody needs.
 SELECT_MESSAGES = """
-    SELECT uuid_send(m.id), uuid_send(m.parent_id), m.digest, m.payload_type::text::bytea,
-           m.payload, m.redaction
+    SELECT uuid_send(m.id), uuid_send(m.parent_id), m.digest, m.payload_type, m.payload,
+           m.redaction
     FROM messages m JOIN conversations c ON c.id = m.conversation_id
     WHERE c.thread_id = %s
 """
