@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcp import ClientSession
@@ -273,6 +274,7 @@ async def a_world(database: Database, *, foreign: bool) -> AsyncIterator[World]:
         yield World({"ann": anns, "bob": bobs}, {"ann": "bob", "bob": "ann"})
 
 
+@pytest.mark.timeout(5_400 if LONG else 180)
 @EXAMPLES
 @given(played=rounds, foreign=st.booleans())
 def test_two_users_at_once_are_answered_as_if_the_other_had_never_been(
