@@ -13,8 +13,8 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from psycopg import errors, sql
 
 from storage.langgraph_tables import metadata
+from storage.pending import REDUNDANT_INDEXES
 from storage.schema import Part, expectations
-from storage.setup import REDUNDANT_INDEXES
 
 from .connection import Connection
 from .create import ADVICE, conflicts, found_schema

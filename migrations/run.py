@@ -13,8 +13,8 @@ import storage.langgraph_tables
 import storage.models
 import storage.tokens
 import tools.models  # noqa: F401 - importing these is what fills SQLModel.metadata
+from storage.pending import LANGGRAPH_TABLES, REDUNDANT_INDEXES
 from storage.schema import Finding, Part, SchemaReport, compare, expected_schema
-from storage.setup import LANGGRAPH_TABLES, REDUNDANT_INDEXES
 
 from . import checkpoints
 from .connection import Connection, Limits, connected, migrating, sqlalchemy_connection

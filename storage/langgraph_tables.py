@@ -2,7 +2,7 @@
 
 They are its business: it makes and changes them in `PostgresSaver.setup()`. They are written down
 here only so that a database can be compared with them. Of what it makes, three indexes are left out
-(`setup.REDUNDANT_INDEXES`).
+(`pending.REDUNDANT_INDEXES`).
 """
 
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, text

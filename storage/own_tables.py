@@ -2,7 +2,7 @@
 
 `models.py` describes the tables; these statements make them, and bring a database that an earlier
 version made up to them. What was released is not changed any more: what comes later is a number of
-its own. `setup.py` runs them.
+its own. `pending.py` tells which are to be run, and `setup.py` runs them.
 """
 
 #: The names of the tables, each after those that it refers to.
@@ -96,11 +96,11 @@ STATEMENTS: tuple[tuple[str, ...], ...] = (
     # 3: an index of words, and one for walking from the newest message to older ones.
     (
         """
-        CREATE INDEX ix_messages_user_id ON messages (user_id, created_at, id)
+        CREATE INDEX IF NOT EXISTS ix_messages_user_id ON messages (user_id, created_at, id)
             WHERE role = ANY (ARRAY['user', 'assistant']) AND content <> ''
         """,
         """
-        CREATE INDEX ix_messages_search ON messages USING gin (
+        CREATE INDEX IF NOT EXISTS ix_messages_search ON messages USING gin (
             (to_tsvector('simple', left(content, 100000))
              || array_to_tsvector(ARRAY[' ' || COALESCE(right(user_id::text, 12), ''),
                 ((' ' || COALESCE(right(user_id::text, 12), '')) || ' ')
@@ -111,7 +111,7 @@ STATEMENTS: tuple[tuple[str, ...], ...] = (
     # 4: the index of words keeps the words of each four weeks apart.
     (
         """
-        CREATE INDEX ix_messages_words ON messages USING gin ((
+        CREATE INDEX IF NOT EXISTS ix_messages_words ON messages USING gin ((
             (replace(' ' || regexp_replace(
                 strip(to_tsvector('simple', left(content, 100000)))::text,
                 '''[^ ]{250}[^ ]{251,}', '', 'g'), ' ''', ' '''
@@ -127,7 +127,24 @@ STATEMENTS: tuple[tuple[str, ...], ...] = (
     ),
 )
 
-#: What the last number leaves, in the words of Postgres's catalogues, one part a line.
+#: What is true when a number's work is done, one condition a number: another program's migrations
+#: may have done it to tables that `setup()` had made, and those note no number here.
+DONE: tuple[str, ...] = (
+    "to_regclass('messages') IS NOT NULL",
+    """EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = to_regclass('messages') AND attname = 'user_id' AND attnotnull
+    )""",
+    """EXISTS (
+        SELECT FROM pg_index WHERE indexrelid = to_regclass('ix_messages_user_id') AND indisvalid
+    )""",
+    """to_regclass('ix_messages_search') IS NULL AND EXISTS (
+        SELECT FROM pg_index WHERE indexrelid = to_regclass('ix_messages_words') AND indisvalid
+    )""",
+)
+
+#: What the last number leaves, in the words of Postgres's catalogues, one part a line. The saver
+#: does without the indexes of the search, so tables that lack them are not wrong.
 PARTS: dict[str, tuple[str, ...]] = {
     "users": (
         "id uuid NOT NULL",

@@ -34,6 +34,7 @@ from .blanking import (
 )
 from .errors import StorageError
 from .finding import AmbiguousMessageError, FoundRow, MessageNotFoundError, find_rows, with_copies
+from .redacting_calls import CallTree, blank_calls, blank_records
 from .redacting_values import blank_values, find_in_values
 from .rows import LOCK_CONVERSATIONS
 from .transcript import cut_title, redaction_of, storable
@@ -46,25 +47,6 @@ BLANK_ROW = """
     UPDATE messages SET content = %s, tool_calls = %s, payload = %s, redaction = %s,
                         redacted_at = clock_timestamp()
     WHERE id = %s
-"""
-SELECT_TOOL_CALLS = """
-    SELECT id, parent_id, role, jsonb_path_query_array(tool_calls, '$[*].id') AS calls
-    FROM messages WHERE conversation_id = ANY(%s)
-"""
-# What a call was asked for with, in the message before that asked for it.
-SELECT_ASKED = """
-    WITH RECURSIVE up AS (
-        SELECT parent_id, role, tool_calls FROM messages WHERE id = %(parent_id)s
-        UNION ALL
-        SELECT m.parent_id, m.role, m.tool_calls FROM up JOIN messages m ON m.id = up.parent_id
-    )
-    SELECT call -> 'arguments' AS arguments
-    FROM up CROSS JOIN jsonb_array_elements(up.tool_calls) AS call
-    WHERE up.role = 'assistant' AND call ->> 'id' = %(call_id)s LIMIT 1
-"""
-BLANK_ARGUMENTS = """
-    UPDATE messages SET tool_calls = jsonb_set(tool_calls, '{0,arguments}', '{}')
-    WHERE id = ANY(%s) AND tool_calls -> 0 -> 'arguments' <> '{}'
 """
 BLANK_TITLES = """
     UPDATE conversations SET title = %s WHERE id = ANY(%s) AND title = ANY(%s) AND title <> %s
@@ -189,8 +171,12 @@ class _Work:
                 )
                 for row in rows
             ]
-            await self._blank_rows(cur, [row for row in rows if not row.is_blank], done)
-            await self._blank_audit_records(cur, rows, done)
+            tree = await CallTree.read(cur, {row.stored["conversation_id"] for row in rows})
+            await self._blank_rows(cur, [row for row in rows if not row.is_blank], tree, done)
+            asking = {row.id for row in rows}
+            if records := await blank_records(cur, tree, asking):
+                done.places["audit records of the tools' answers"] += records
+            done.unanswered_calls = tree.unanswered(asking)
             await self._blank_titles(cur, conversations, done)
             done.places += await blank_values(
                 self._connection, self._serde, self._threads, self._forgotten
@@ -244,15 +230,14 @@ class _Work:
     # Blanking
 
     async def _blank_rows(
-        self, cur: AsyncCursor[DictRow], rows: Sequence[FoundRow], done: Redaction
+        self, cur: AsyncCursor[DictRow], rows: Sequence[FoundRow], tree: CallTree, done: Redaction
     ) -> None:
         for row in rows:
             blank = blank_message(row.fields)
             payload = row.form.close(with_fields(row.value, blank))
             text = storable(text_of(blank.get("content")))
             digest = bytes(row.stored["digest"])
-            calls = _blank_calls(row.stored["role"], row.stored["tool_calls"], text)
-            await self._forget_decisions(cur, row, calls)
+            calls = await blank_calls(cur, tree, row.stored, text)
             await cur.execute(
                 BLANK_ROW,
                 (
@@ -265,51 +250,6 @@ class _Work:
             )
             done.places["rows of messages"] += 1
 
-    async def _forget_decisions(
-        self, cur: AsyncCursor[DictRow], row: FoundRow, calls: list[dict[str, Any]] | None
-    ) -> None:
-        """What a person decided about a call is in the tool's message, and goes with it; so does
-        what they made of the arguments."""
-        for record in calls or () if row.stored["role"] == "tool" else ():
-            decision = record.pop("decision", None)
-            if isinstance(decision, dict) and "edited_action" in decision:
-                asked = {"parent_id": row.stored["parent_id"], "call_id": record.get("id")}
-                await cur.execute(SELECT_ASKED, asked)
-                found = await cur.fetchone()
-                record["arguments"] = found and found["arguments"]
-
-    async def _blank_audit_records(
-        self, cur: AsyncCursor[DictRow], rows: Sequence[FoundRow], done: Redaction
-    ) -> None:
-        """The answer to a call repeats what the call was made with."""
-        if not self._forgotten.calls:
-            return
-        asking = {row.id for row in rows}
-        here = list({row.stored["conversation_id"] for row in rows})
-        await cur.execute(SELECT_TOOL_CALLS, (here,))
-        tree = {row["id"]: row for row in await cur.fetchall()}
-        answering = []
-        answered: set[tuple[UUID, str]] = set()
-        for row in tree.values():
-            for call in row["calls"] or () if row["role"] == "tool" else ():
-                asked = tree.get(row["parent_id"])
-                while asked is not None and not (
-                    asked["role"] == "assistant" and call in (asked["calls"] or ())
-                ):
-                    asked = tree.get(asked["parent_id"])
-                if asked is not None and asked["id"] in asking:
-                    answering.append(row["id"])
-                    answered.add((asked["id"], call))
-        await cur.execute(BLANK_ARGUMENTS, (answering,))
-        if cur.rowcount:
-            done.places["audit records of the tools' answers"] += cur.rowcount
-        done.unanswered_calls = sum(
-            (row.id, call) not in answered
-            for row in rows
-            for call in tree[row.id]["calls"] or ()
-            if row.stored["role"] == "assistant"
-        )
-
     async def _blank_titles(
         self, cur: AsyncCursor[DictRow], conversations: list[UUID], done: Redaction
     ) -> None:
@@ -321,14 +261,3 @@ class _Work:
         await cur.execute(BLANK_TITLES, (REDACTED, conversations, titles, REDACTED))
         if cur.rowcount:
             done.places["titles of conversations"] += cur.rowcount
-
-
-def _blank_calls(role: str, calls: Any, text: str) -> Any:
-    """`messages.tool_calls` as it is written for a blank message."""
-    if role == "tool":
-        # What the call was made with is the assistant's message, not this one.
-        return [{**call, "result": text} for call in calls or ()] or None
-    return [
-        {**call, "arguments": "{}", "error": None} if "error" in call else {**call, "arguments": {}}
-        for call in calls or ()
-    ] or None

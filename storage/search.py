@@ -35,7 +35,8 @@ LONGEST = 1_000
 #: Chinese character. What begins with less, in an index of everybody's words, is too much to list.
 SHORTEST_BEGINNING = 3
 
-#: How many of the newest messages are looked at first.
+#: How many of the newest messages are looked at first; a third of them for a phrase, which is
+#: seldom as common.
 NEWEST = 300
 
 #: How many are looked at where those make it likely that so many hold a page of hits.
@@ -49,7 +50,7 @@ _MARK = re.compile("[\x02\x03]")
 
 
 class SearchTooLongError(StorageError, ValueError):
-    """Nobody searches for so many words."""
+    """Nobody searches for so many words, or for a word as long as that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ async def search_messages(
         before: The cursor of the last hit of the page before.
 
     Raises:
-        SearchTooLongError: there are too many characters.
+        SearchTooLongError: there are too many characters, or a word has `LONGEST_WORD` of them.
         InvalidCursorError: `before` is the cursor of no hit.
         TablesMissingError: the database has not been migrated.
     """
@@ -106,9 +107,14 @@ async def search_messages(
     with explained():
         asked = {"user": storable(user), "words": typed}
         row = (await _execute(session, PARSE, asked))[0]
-        user_id, newest, oldest, parsed, positive = row
+        user_id, newest, oldest, parsed, positive, _ = row
         query = _Query.of(parsed, positive, typed)
-        if newest is None or not query.can_be_found:
+        if query.longest >= LONGEST_WORD or _TOO_LONG.search(typed):
+            raise SearchTooLongError(
+                f"a word of the search has {LONGEST_WORD} characters or more, and no index holds "
+                "such words. Leave it out, or search for what stands beside it."
+            )
+        if newest is None or not query.wanted:
             return []
         at, id_ = start or (newest, _LAST)
         values = {
@@ -171,11 +177,9 @@ class _Query:
         ]
 
     @property
-    def can_be_found(self) -> bool:
-        """Whether words are asked for, and only such as the index holds."""
-        return bool(self.wanted) and all(
-            len(lexeme) < LONGEST_WORD for lexeme in _LEXEME.findall(self.text)
-        )
+    def longest(self) -> int:
+        """Characters of its longest word."""
+        return max(map(len, _LEXEME.findall(self.text)), default=0)
 
     @property
     def has_alternatives(self) -> bool:
@@ -222,6 +226,9 @@ class _Query:
 #: refuses a query with 32 of them.
 _NO_NEGATION = re.compile(r"-(?![\w\"])")
 
+#: What Postgres may leave out of a query, as it does with words of more than 2 KB.
+_TOO_LONG = re.compile(rf"[^\W_]{{{LONGEST_WORD}}}")
+
 _WORD = r"(?:[^'\\]|''|\\\\)*"
 
 #: How Postgres writes a word in the text of a `tsquery`, and that one follows another.
@@ -240,7 +247,7 @@ async def _search(
         values |= {"adjacent": query.adjacent()}
     walk = page(WALK, "ANY" if query.has_alternatives else "ALL", has_phrase=has_phrase)
     limit = values["limit"]
-    for count in (NEWEST, FARTHER):
+    for count in (NEWEST // 3 if has_phrase else NEWEST, FARTHER):
         more = {"patterns": query.patterns(), "count": count}
         rows = await _execute(session, walk, values | more)
         hits = [row for row in rows if row.id is not None]
@@ -248,11 +255,11 @@ async def _search(
             return hits
         if 3 * len(hits) * FARTHER <= 4 * limit * count:
             break
-    periods = list(range(_period(values["at"]), _period(oldest) - 1, -1))
     owner = values["user_id"]
+    periods = range(_period(values["at"]), _period(oldest) - 1, -1)
     queries = [query.among(*_places(owner, period)) for period in periods]
     look_up = page(LOOK_UP, has_phrase=has_phrase)
-    return await _execute(session, look_up, values | {"periods": periods, "queries": queries})
+    return await _execute(session, look_up, values | {"queries": queries})
 
 
 def _period(at: datetime) -> int:

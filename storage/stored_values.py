@@ -25,6 +25,9 @@ ENCRYPTED = "+"
 #: Codes of extensions whose values begin with a module and a class.
 _OBJECTS = range(6)
 
+#: Codes of all extensions of LangGraph's, which are packed in the same way inside.
+_PACKED = range(8)
+
 # An `Extension` is a dataclass, which would be taken for a dict.
 _OPTIONS = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_PASSTHROUGH_DATACLASS
 
@@ -84,6 +87,23 @@ class Form:
             return blob
         content: bytes = self._cipher().decrypt(cipher_name, blob)
         return content
+
+    def go_through(self, blob: bytes) -> None:
+        """Read a value to its end, and its objects' contents, without making anything of them.
+
+        Raises:
+            Exception: whatever the matter is with the bytes, or with the form.
+        """
+        match self._inner:
+            case "msgpack":
+                _go_through(self.decrypted(blob))
+            case "json":
+                json.loads(self.decrypted(blob))
+            case "bytes" | "bytearray":
+                self.decrypted(blob)
+            case _ if not self.is_hollow:
+                # Only the serialiser can tell, of pickled values and of those of others' forms.
+                self.serde.loads_typed((self.name, blob))
 
     def close(self, value: Any) -> bytes:
         """What `open` opens to `value`."""
@@ -147,6 +167,16 @@ def _open_extension(code: int, content: bytes) -> Any:
     if isinstance(value, bytes) or packed(value) != content:
         value = content
     return Extension(code, value)
+
+
+def _go_through(content: bytes) -> None:
+    ormsgpack.unpackb(content, ext_hook=_go_through_extension, option=ormsgpack.OPT_NON_STR_KEYS)
+
+
+def _go_through_extension(code: int, content: bytes) -> None:
+    # Those of other libraries are in forms of their own.
+    if code in _PACKED:
+        _go_through(content)
 
 
 def _extension(value: Any) -> ormsgpack.Ext:

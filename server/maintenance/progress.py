@@ -48,9 +48,12 @@ def shown_progress() -> Iterator[Shown]:
         task = bar.add_task("", total=None, words="")
 
         def show(progress: Progress) -> None:
-            words = f"{progress.threads:,} threads, {progress.messages:,} messages"
+            words = (
+                f"{progress.threads:,} threads, {progress.messages:,} messages, "
+                f"{progress.values:,} values"
+            )
             if elapsed := bar.tasks[0].elapsed:
-                words += f", {progress.messages / elapsed:,.0f} a second"
+                words += f", {(progress.messages + progress.values) / elapsed:,.0f} a second"
             bar.update(task, words=words)
 
         # What is printed on the same terminal has to go above what moves there.

@@ -17,6 +17,7 @@ from ..transcript import is_transcript
 from .diagnosis import REPAIR
 from .findings import Finding, Kind, MakeConversation, SetLeaf, SetLeafDigest, SetTitle
 from .forms import with_forms
+from .values import damage_of
 
 SELECT_CONVERSATIONS = with_forms(
     """
@@ -135,6 +136,8 @@ async def _check_leaf(
             listed = serde.loads_typed((row["type"], row["blob"]))
         except Exception as error:
             # Whatever the serialiser makes of bytes that it did not write.
+            if damage_of(serde, row["type"], row["blob"]) is not None:
+                return None  # That is told of with the values.
             return _unreadable(row, error)
         if is_transcript(listed):
             # LangGraph's own saver wrote the list. This one may have written the rows to it.
@@ -142,6 +145,9 @@ async def _check_leaf(
                 return _not_shown(row)
             if await _is_branch(connection, serde, row["leaf_id"], listed):
                 return None
+        elif row["leaf_checkpoint_id"] is None and row["leaf_id"] is None:
+            # Adopting was stopped before it came to the latest list.
+            return _not_shown(row)
     elif row["is_lost"] and is_of_latest and row["shown_digest"]:
         return _valueless(row)
     if (row["leaf_checkpoint_id"], row["leaf_id"]) == (latest, leaf):

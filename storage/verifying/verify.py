@@ -16,6 +16,7 @@ from .findings import Finding, Kind
 from .leftovers import homeless_rows, leftovers
 from .rows import RowCheck
 from .threads import snapshot, thread_batches
+from .values import check_values
 
 #: Threads that are looked at in one snapshot.
 BATCH = 200
@@ -27,6 +28,8 @@ class Progress:
 
     threads: int = 0
     messages: int = 0
+    #: Values of channels and pending writes.
+    values: int = 0
 
 
 Tell = Callable[[Progress], None]
@@ -86,6 +89,10 @@ async def check_threads(
         progress.messages += number
         tell(progress)
 
+    def seen_values(number: int) -> None:
+        progress.values += number
+        tell(progress)
+
     conversations, found = await check_conversations(connection, serde, threads)
     missing: set[UUID] = set()
     # A checkpoint that lost its messages is told of once.
@@ -95,6 +102,9 @@ async def check_threads(
             found.append(finding)
     damaged = {finding.thread_id for finding in found if finding.is_problem}
     for finding in found:
+        yield finding
+    async for finding in check_values(connection, serde, threads, seen_values):
+        damaged.add(finding.thread_id)
         yield finding
     rows = RowCheck(connection, serde, conversations, missing)
     async for finding in rows.findings(seen):

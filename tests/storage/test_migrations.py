@@ -6,8 +6,8 @@ from psycopg import sql
 
 from migrations.create import found_schema
 from migrations.run import metadata, migrate
+from storage.pending import REDUNDANT_INDEXES
 from storage.schema import Part, expected_schema
-from storage.setup import REDUNDANT_INDEXES
 from tests.storage.migration_support import (
     ROWS,
     assert_migrated,

@@ -15,8 +15,9 @@ from migrations.run import (
     verify_schema,
 )
 from storage.database import DatabaseUnreachableError
+from storage.pending import REDUNDANT_INDEXES
 from storage.settings import libpq_uri, parse_url
-from storage.setup import LOCK, REDUNDANT_INDEXES
+from storage.setup import LOCK
 from tests.storage.migration_support import (
     assert_migrated,
     create_all,

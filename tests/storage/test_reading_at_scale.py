@@ -224,22 +224,42 @@ async def test_a_statement_prepared_for_any_user_goes_back_and_sorts_nothing(
     assert plan.pages <= 600
 
 
-async def test_what_is_left_of_the_periods_is_not_looked_at_when_the_page_is_filled(
-    crowd: Database,
-) -> None:
-    owner = (await fetch(crowd, "SELECT id FROM users WHERE subject = %s", HEAVY))[0]["id"]
+async def looked_up(database: Database, *words: str, limit: int) -> Plan:
+    """The plan of going through the periods of the last 400 days for a word, or a phrase."""
+    owner = (await fetch(database, "SELECT id FROM users WHERE subject = %s", HEAVY))[0]["id"]
     oldest = datetime.now(UTC) - timedelta(days=400)
-    periods = list(range(search._period(datetime.now(UTC)), search._period(oldest), -1))
-    query = search._Query(f"'{vocabulary()[20]}'", f"'{vocabulary()[20]}'")
+    periods = range(search._period(datetime.now(UTC)), search._period(oldest), -1)
+    text = " <-> ".join(f"'{word}'" for word in words)
+    query = search._Query(text, text)
     values = {
         "user_id": owner,
         "at": datetime.now(UTC),
         "id": UUID(int=0),
         "words": query.text,
-        "periods": periods,
         "queries": [query.among(*search._places(owner, period)) for period in periods],
-        "limit": 20,
+        "limit": limit,
     }
-    plan = await prepared(crowd, page(LOOK_UP), values)
-    (looked_up,) = (node for node in plan.nodes() if node.get("Index Name") == "ix_messages_words")
-    assert looked_up["Actual Loops"] < len(periods) / 2
+    if query.has_phrase:
+        values["adjacent"] = query.adjacent()
+    return await prepared(database, page(LOOK_UP, has_phrase=query.has_phrase), values)
+
+
+def times_looked(plan: Plan) -> int:
+    (found,) = (node for node in plan.nodes() if node.get("Index Name") == "ix_messages_words")
+    return int(found["Actual Loops"])
+
+
+async def test_what_is_left_of_the_periods_is_not_looked_at_when_the_page_is_filled(
+    crowd: Database,
+) -> None:
+    assert times_looked(await looked_up(crowd, vocabulary()[20], limit=20)) < 7
+
+
+async def test_no_more_messages_are_looked_through_for_a_phrase_than_the_page_takes(
+    crowd: Database,
+) -> None:
+    plan = await looked_up(crowd, vocabulary()[0], vocabulary()[1], limit=10)
+    (checked,) = (node for node in plan.nodes() if node.get("Alias") == "newest")
+    (candidates,) = checked["Plans"]
+    looked_through = checked["Actual Rows"] + checked["Rows Removed by Filter"]
+    assert looked_through < candidates["Plans"][0]["Actual Rows"]

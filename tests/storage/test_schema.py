@@ -8,8 +8,8 @@ from migrations.create import found_schema
 from migrations.run import metadata, verify_schema
 from storage import langgraph_tables
 from storage.database import DatabaseUnreachableError
+from storage.pending import REDUNDANT_INDEXES
 from storage.schema import Part, compare, expected_schema, index_definition, same
-from storage.setup import REDUNDANT_INDEXES
 from tests.storage.migration_support import (
     create_all,
     everything,

@@ -5,14 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import alembic.command
 import psycopg
 import pytest
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 import storage.langgraph_tables
 import storage.setup
+from migrations.connection import migrating, sqlalchemy_connection
 from migrations.create import found_schema
-from migrations.run import migrate
+from migrations.run import alembic_config, migrate
 from storage.checkpointer import TranscriptSaver
 from storage.database import connect
 from storage.errors import (
@@ -24,16 +26,11 @@ from storage.errors import (
 from storage.models import User
 from storage.opening import open_saver
 from storage.own_tables import PARTS, STATEMENTS, TABLES
+from storage.pending import CREATE_NOTES, NOTE, REDUNDANT_INDEXES
 from storage.schema import compare, expected_schema
-from storage.setup import (
-    CREATE_NOTES,
-    LOCK,
-    LOCK_TIMEOUT,
-    NOTE,
-    REDUNDANT_INDEXES,
-    set_up,
-)
+from storage.setup import LOCK, LOCK_TIMEOUT, set_up
 from tests.storage.migration_support import (
+    MESSAGES,
     assert_migrated,
     contents,
     execute,
@@ -99,6 +96,14 @@ async def old_tables(url: str, number: int) -> AsyncIterator[psycopg.Connection[
                 connection.execute(statement.encode())
             connection.execute(NOTE, (n,))
         yield connection
+
+
+def alembic_upgrade(url: str, revision: str) -> None:
+    """What an earlier version's `task-agent migrate` did."""
+    with migrating(url) as connection, sqlalchemy_connection(connection) as sqlalchemy:
+        config = alembic_config()
+        config.attributes["connection"] = sqlalchemy
+        alembic.command.upgrade(config, revision)
 
 
 async def test_setup_and_alembic_make_the_same_tables(
@@ -361,6 +366,102 @@ async def test_tables_of_the_first_version_are_upgraded_with_their_rows(
         assert {thread: await graph.aget_state(on(thread)) for thread in ("a", "b")} == states
         await say(graph, "a", "three")
     assert fetch(empty_database_url, "SELECT count(*) FROM messages") == [(20,)]
+
+
+@pytest.mark.parametrize("number", range(2, len(STATEMENTS)))
+async def test_tables_that_lack_only_indexes_get_them(empty_database_url: str, number: int) -> None:
+    new = in_schema(empty_database_url, "new")
+    await setup(new)
+    async with old_tables(empty_database_url, number) as connection:
+        connection.execute(MESSAGES.encode())
+    before = contents(empty_database_url, TABLES)
+    await setup(empty_database_url)
+    assert schema_of(empty_database_url) == schema_of(new)
+    assert contents(empty_database_url, TABLES) == before
+    numbers = fetch(empty_database_url, "SELECT number FROM transcript_migrations ORDER BY 1")
+    assert numbers == [(number,) for number in range(1, len(STATEMENTS) + 1)]
+    done = objects(empty_database_url)
+    await setup(empty_database_url)
+    assert objects(empty_database_url) == done
+
+
+async def test_an_older_versions_tables_are_upgraded_once_by_many_processes(
+    empty_database_url: str,
+) -> None:
+    async with old_tables(empty_database_url, len(STATEMENTS) - 1) as connection:
+        connection.execute(MESSAGES.encode())
+    await asyncio.gather(*(setup(empty_database_url) for _ in range(8)))
+    numbers = fetch(empty_database_url, "SELECT number FROM transcript_migrations ORDER BY 1")
+    assert numbers == [(number,) for number in range(1, len(STATEMENTS) + 1)]
+    assert fetch(empty_database_url, "SELECT to_regclass('ix_messages_search')") == [(None,)]
+    assert fetch(empty_database_url, "SELECT to_regclass('ix_messages_words')") != [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("noted", "revision"), [(1, "0002"), (1, "0003"), (2, "0003"), (3, "0004")]
+)
+async def test_what_alembic_did_since_is_not_done_again(
+    empty_database_url: str, noted: int, revision: str
+) -> None:
+    new = in_schema(empty_database_url, "new")
+    await setup(new)
+    async with old_tables(empty_database_url, noted):
+        pass
+    await asyncio.to_thread(alembic_upgrade, empty_database_url, revision)
+    await setup(empty_database_url)
+    assert schema_of(empty_database_url) == schema_of(new)
+    await asyncio.to_thread(migrate, empty_database_url)
+    assert_migrated(empty_database_url)
+    done = objects(empty_database_url)
+    await setup(empty_database_url)
+    assert objects(empty_database_url) == done
+
+
+async def test_setup_leaves_it_to_alembic_to_make_the_indexes_of_its_tables(
+    empty_database_url: str,
+) -> None:
+    await asyncio.to_thread(alembic_upgrade, empty_database_url, "0003")
+    langgraph_setup(empty_database_url)
+    before = objects(empty_database_url)
+    await setup(empty_database_url)
+    assert objects(empty_database_url) == before
+
+
+async def test_an_index_that_was_made_beforehand_is_used_and_one_left_unfinished_is_made_anew(
+    empty_database_url: str,
+) -> None:
+    """As one would, so that nobody has to wait for it."""
+    await setup(in_schema(empty_database_url, "new"))
+    make = fetch(empty_database_url, "SELECT pg_get_indexdef('new.ix_messages_words'::regclass)")
+    statement = make[0][0].replace("INDEX", "INDEX CONCURRENTLY").replace(" new.", " public.")
+    for is_valid in (True, False):
+        execute(empty_database_url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        async with old_tables(empty_database_url, 3) as connection:
+            connection.execute(statement.encode())
+            connection.execute(
+                "UPDATE pg_index SET indisvalid = %s"
+                " WHERE indexrelid = 'ix_messages_words'::regclass",
+                (is_valid,),
+            )
+        select = "SELECT oid FROM pg_class WHERE oid = 'ix_messages_words'::regclass"
+        before = fetch(empty_database_url, select)
+        await setup(empty_database_url)
+        assert (fetch(empty_database_url, select) == before) is is_valid
+        assert schema_of(empty_database_url) == schema_of(
+            with_options(empty_database_url, "-csearch_path=new")
+        )
+
+
+async def test_an_upgrade_takes_longer_than_statements_usually_may(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with old_tables(empty_database_url, 3):
+        pass
+    monkeypatch.setattr(
+        "storage.pending.STATEMENTS", (*STATEMENTS[:3], ("SELECT pg_sleep(0.5)", *STATEMENTS[3]))
+    )
+    await setup(with_options(empty_database_url, "-cstatement_timeout=400"))
+    assert fetch(empty_database_url, "SELECT to_regclass('ix_messages_words')") != [(None,)]
 
 
 async def test_an_upgrade_that_fails_changes_nothing(empty_database_url: str) -> None:
