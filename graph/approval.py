@@ -16,10 +16,10 @@ An answer counts once, for the question that it answers:
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
-from langchain_core.messages import AIMessage, ToolCall
+from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall
 from langchain_core.tools import BaseTool
 from langgraph.config import get_config
 from langgraph.errors import GraphInterrupt
@@ -39,6 +39,8 @@ from .origin import turn_of
 from .settings import AgentSettings
 from .state import ApprovalRequest, State, ToolRequest, tool_request
 from .toolbox import Toolbox
+
+AnyCall = TypeVar("AnyCall", ToolCall, InvalidToolCall)
 
 NODE = "approval"
 
@@ -108,7 +110,8 @@ class Router:
         if not isinstance(last, AIMessage):
             return "__end__"
         turn = turn_of(messages)
-        requests = [tool_request(call, message=last.id, turn=turn) for call in last.tool_calls]
+        calls = _told_apart(last.tool_calls)
+        requests = [tool_request(call, message=last.id, turn=turn) for call in calls]
         requests += [
             tool_request(
                 {**call, "args": {}},
@@ -116,11 +119,11 @@ class Router:
                 message=last.id,
                 turn=turn,
             )
-            for call in last.invalid_tool_calls
+            for call in _told_apart(last.invalid_tool_calls)
         ]
         # There is no runtime where the state is edited: then the settings decide.
         runtime: Runtime[Context] | None = get_runtime(Context)
-        asked = await self._consent.needed(last.tool_calls, runtime.context if runtime else None)
+        asked = await self._consent.needed(calls, runtime.context if runtime else None)
         if asked:
             return [Send(NODE, ApprovalRequest(calls=requests, asked=asked, problem=None))]
         return [Send("tools", request) for request in requests] or "__end__"
@@ -166,6 +169,16 @@ class ApprovalNode:
                 for request in state["calls"]
             ],
         )
+
+
+def _told_apart(calls: Sequence[AnyCall]) -> list[AnyCall]:
+    """The calls that have an id of their own: no other could be decided or answered by itself.
+
+    The model's all have one; a message that somebody else has written may hold others, which are
+    then not made.
+    """
+    first = {call["id"]: call for call in reversed(calls) if call["id"]}
+    return [call for call in calls if first.get(call["id"]) is call]
 
 
 def this_run() -> str | None:

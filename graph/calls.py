@@ -67,16 +67,18 @@ class ToolCalls:
             raise TypeError(f"the tool {call['name']!r} answered with a {type(answer).__name__}")
         return answer
 
-    async def look_up(self, call: ToolCall, origin: CallOrigin) -> ToolMessage:
+    async def look_up(
+        self, call: ToolCall, origin: CallOrigin, *, nameless: bool = False
+    ) -> ToolMessage:
         """What a call was answered if it was made, carrying nothing out.
 
-        Where the tool can't tell, that is the answer.
+        Where the tool can't tell, as with a call that had no id, that is the answer.
         """
         tools = {tool.name: tool for tool in await self._toolbox.tools()}
         tool = tools.get(call["name"])
         if tool is not None and (tool.metadata or {}).get("readOnlyHint") is True:
             return unmade(call, ONLY_READS.format(tool=tool.name))
-        if tool is not None and self._records(tool):
+        if tool is not None and self._records(tool) and not nameless:
             asking = CallOrigin(message=origin.message, turn=origin.turn, recorded_only=True)
             return await self.make(call, asking)
         return unmade(call, UNKNOWN.format(tool=call["name"] or "the tool"))

@@ -114,7 +114,7 @@ class AgentNode:
             call = decided_call(call, decision)
             origin = CallOrigin(message=open_call.message, turn=open_call.turn)
             with stopped_at(moment):
-                answer = await self._calls.look_up(call, origin)
+                answer = await self._calls.look_up(call, origin, nameless=open_call.nameless)
         return _result(answer, call, moment, zone, decision)
 
 

@@ -32,7 +32,7 @@ class Made:
     answer: ToolMessage | None
 
 
-def key_of(thread_id: str, message: AIMessage, call: ToolCall) -> str | None:
+def key_of(thread_id: str, message: BaseMessage, call: ToolCall) -> str | None:
     """The idempotency key of a call."""
     return idempotency_key(thread_id, call["id"], call["name"], call["args"], message.id)
 
@@ -86,8 +86,7 @@ async def _pending(database: Database, thread_id: str) -> list[str]:
         key
         for message in await messages(database, thread_id)
         for call in (message.tool_calls if isinstance(message, AIMessage) else ())
-        if call["id"] in answered
-        and (key := key_of(thread_id, message, call))
+        if call["id"] in answered and (key := key_of(thread_id, message, call))
     ]
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from graph.context import Context
 from graph.settings import AgentSettings, Approval
@@ -250,3 +250,20 @@ async def test_an_answer_to_another_question_by_its_id_is_not_taken_for_this_one
         assert shed.done == ["removed ladder"]
         await resume(graph, {second.id: {"decisions": [APPROVE]}})
     assert shed.done == ["removed ladder", "removed saw"]
+
+
+@pytest.mark.parametrize("id_", [None, "", "same"])
+async def test_a_decision_is_about_one_call_whatever_ids_somebody_has_written(
+    database: Database, id_: str | None
+) -> None:
+    shed = Shed()
+    written = calling(REMOVE, ("remove", {"thing": "saw"}))
+    calls = [{**call, "id": id_} for call in written.tool_calls]
+    async with agent(database, AIMessage("Well."), toolbox=shed) as graph:
+        said = [HumanMessage("away with it"), AIMessage("", tool_calls=calls)]
+        await graph.aupdate_state(on("t"), {"messages": said}, as_node="agent")
+        await graph.ainvoke(None, on("t"))
+        assert await asked(graph) == (["remove"] if id_ else [])
+        if id_:
+            await decide(graph, APPROVE)
+    assert shed.done == (["removed ladder"] if id_ else [])
