@@ -191,6 +191,8 @@ def _server(tools: AgentTools, server: OtherServer, seconds: float) -> Iterator[
         yield Finding(
             "note", about, f"names that are taken or that models don't take: {', '.join(others)}"
         )
+    for name, why in server.left_out.items():
+        yield Finding("note", about, f"its tool {name!r} is left out: {why}")
     with suppress(ValidationError):  # Told among the settings.
         limit = AgentSettings().tool_timeout
         if server.entry.timeout > limit:
