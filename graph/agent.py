@@ -71,7 +71,9 @@ def build_graph(
         timeout=2 * settings.tool_timeout,
     )
     builder.add_edge(START, "agent")
-    builder.add_conditional_edges("agent", Router(consent).__call__, [NODE, "tools", "__end__"])
+    builder.add_conditional_edges(
+        "agent", Router(consent, toolbox).__call__, [NODE, "tools", "__end__"]
+    )
     builder.add_edge("tools", "agent")
     return builder
 

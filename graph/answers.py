@@ -47,10 +47,11 @@ async def read_answer(stream: AsyncIterator[BaseMessage]) -> AIMessage:
 
 
 def with_new_call_ids(answer: AIMessage, earlier: Iterable[BaseMessage]) -> AIMessage:
-    """The answer, with an id of our own for each call whose id the conversation has seen before.
+    """The answer, with an id of our own for each call that has none, or one that was seen before.
 
-    Some servers number the calls of every answer from nought. A tool's answer is found by the id
-    of its call, and a change is made once for each id, so an id may not be used twice.
+    Some servers number the calls of every answer from nought, others give them no ids. A tool's
+    answer is found by the id of its call, and a change is made once for each id, so an id may not
+    be used twice.
     """
     seen = {
         call["id"]
@@ -60,7 +61,7 @@ def with_new_call_ids(answer: AIMessage, earlier: Iterable[BaseMessage]) -> AIMe
     }
 
     def unseen(call_id: str | None) -> str:
-        if call_id is None or call_id in seen:
+        if not call_id or call_id in seen:
             call_id = f"call_{uuid4().hex}"
         seen.add(call_id)
         return call_id

@@ -14,12 +14,12 @@ An answer counts once, for the question that it answers:
 - An answer that can't be used is a step of its own, and leads to the same question with the reason.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
-from langchain_core.messages import AIMessage, ToolCall
+from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall
 from langchain_core.tools import BaseTool
 from langgraph.config import get_config
 from langgraph.errors import GraphInterrupt
@@ -38,7 +38,9 @@ from .decisions import (
 from .origin import turn_of
 from .settings import AgentSettings
 from .state import ApprovalRequest, State, ToolRequest, tool_request
-from .toolbox import Toolbox
+from .toolbox import Toolbox, by_name, server_of
+
+AnyCall = TypeVar("AnyCall", ToolCall, InvalidToolCall)
 
 NODE = "approval"
 
@@ -86,7 +88,7 @@ class Consent:
         """The ids of the calls that have to be approved. Who calls no tool there is, needs none."""
         if not calls:
             return []
-        tools = {tool.name: tool for tool in await self._toolbox.tools()}
+        tools = by_name(await self._toolbox.tools())
         return [
             str(call["id"])
             for call in calls
@@ -97,8 +99,9 @@ class Consent:
 class Router:
     """Where the calls of the model's message go: to a person first, or each to its tool."""
 
-    def __init__(self, consent: Consent) -> None:
+    def __init__(self, consent: Consent, toolbox: Toolbox) -> None:
         self._consent = consent
+        self._toolbox = toolbox
 
     async def __call__(self, state: State) -> list[Send] | Literal["__end__"]:
         """Each call goes to a tool node of its own, so that one is never run again for another."""
@@ -108,7 +111,9 @@ class Router:
         if not isinstance(last, AIMessage):
             return "__end__"
         turn = turn_of(messages)
-        requests = [tool_request(call, message=last.id, turn=turn) for call in last.tool_calls]
+        calls = _told_apart(last.tool_calls)
+        tools = by_name(await self._toolbox.tools()) if calls else {}
+        requests = [_meant(tool_request(call, message=last.id, turn=turn), tools) for call in calls]
         requests += [
             tool_request(
                 {**call, "args": {}},
@@ -116,11 +121,11 @@ class Router:
                 message=last.id,
                 turn=turn,
             )
-            for call in last.invalid_tool_calls
+            for call in _told_apart(last.invalid_tool_calls)
         ]
         # There is no runtime where the state is edited: then the settings decide.
         runtime: Runtime[Context] | None = get_runtime(Context)
-        asked = await self._consent.needed(last.tool_calls, runtime.context if runtime else None)
+        asked = await self._consent.needed(calls, runtime.context if runtime else None)
         if asked:
             return [Send(NODE, ApprovalRequest(calls=requests, asked=asked, problem=None))]
         return [Send("tools", request) for request in requests] or "__end__"
@@ -142,7 +147,7 @@ class ApprovalNode:
             if request["tool_call"]["id"] in state["asked"] and not request["problem"]
         ]
         # Before the answer is taken: what is taken in an attempt that fails is taken for good.
-        tools = {tool.name: tool for tool in await self._toolbox.tools()}
+        tools = by_name(await self._toolbox.tools())
         answers = _answers(question_about(asked, state["problem"]))
         run_id = this_run()
         try:
@@ -161,11 +166,22 @@ class ApprovalNode:
             update={"decisions": decided},
             goto=[
                 Send(
-                    "tools", _decided(request, decided.get(str(request["tool_call"]["id"])), run_id)
+                    "tools",
+                    _decided(request, decided.get(str(request["tool_call"]["id"])), run_id, tools),
                 )
                 for request in state["calls"]
             ],
         )
+
+
+def _told_apart(calls: Sequence[AnyCall]) -> list[AnyCall]:
+    """The calls that have an id of their own: no other could be decided or answered by itself.
+
+    The model's all have one; a message that somebody else has written may hold others, which are
+    then not made.
+    """
+    first = {call["id"]: call for call in reversed(calls) if call["id"]}
+    return [call for call in calls if first.get(call["id"]) is call]
 
 
 def this_run() -> str | None:
@@ -183,11 +199,29 @@ def _answers(question: Question) -> list[Any]:
     return answers
 
 
-def _decided(request: ToolRequest, decision: Decision | None, run_id: str | None) -> ToolRequest:
+def _meant(request: ToolRequest, tools: Mapping[str, BaseTool]) -> ToolRequest:
+    """The request with the server of the tool that its name stands for now."""
+    tool = tools.get(request["tool_call"]["name"])
+    return request if tool is None else {**request, "server": server_of(tool)}
+
+
+def _decided(
+    request: ToolRequest,
+    decision: Decision | None,
+    run_id: str | None,
+    tools: Mapping[str, BaseTool],
+) -> ToolRequest:
     if decision is None:
         return request
     call = decided_call(request["tool_call"], decision)
-    return {**request, "tool_call": call, "decision": decision, "decided_in": run_id}
+    decided: ToolRequest = {
+        **request,
+        "tool_call": call,
+        "decision": decision,
+        "decided_in": run_id,
+    }
+    # What it was edited into, the person named now.
+    return _meant(decided, tools) if decision["type"] == "edit" else decided
 
 
 def _began_before(run_id: str | None, checkpoint_id: str) -> bool:

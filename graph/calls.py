@@ -1,7 +1,7 @@
 """One call of a tool, and its answer whatever becomes of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from langchain_core.messages import ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
@@ -10,7 +10,7 @@ from .data import NO_TOOL
 from .decisions import Decision
 from .origin import CallOrigin, calling_from
 from .tool_nodes import ToolNodes
-from .toolbox import Toolbox
+from .toolbox import Toolbox, by_name
 
 #: Whether a tool can be asked what a call was answered when it was made, without making it.
 Records = Callable[[BaseTool], bool]
@@ -26,6 +26,10 @@ ONLY_READS = (
 NOT_DECIDED = (
     "Not executed: this call waited for the person's approval, and they said something else "
     "instead. Make it again only if they still want it."
+)
+ANOTHER_TOOL = (
+    "Not executed: the tool that was called {tool} then was {then}, the one that is called so now "
+    "is {now}. Make the call again if that is the one to use."
 )
 REJECTED = "The person rejected this call, so it was not executed. "
 WITH_REASON = "Their reason: {reason}"
@@ -48,9 +52,11 @@ class ToolCalls:
         self._records = records
         self._tool_nodes = ToolNodes(_tell_model)
 
-    async def make(self, call: ToolCall, origin: CallOrigin) -> ToolMessage:
-        """Carry a call out. A failure is an answer for the model."""
-        node = self._tool_nodes.of(await self._toolbox.tools())
+    async def make(
+        self, call: ToolCall, origin: CallOrigin, tools: Sequence[BaseTool]
+    ) -> ToolMessage:
+        """Carry a call out, by one of these tools. A failure is an answer for the model."""
+        node = self._tool_nodes.of(tools)
         try:
             with calling_from(origin):
                 async with asyncio.timeout(self._timeout):
@@ -67,18 +73,20 @@ class ToolCalls:
             raise TypeError(f"the tool {call['name']!r} answered with a {type(answer).__name__}")
         return answer
 
-    async def look_up(self, call: ToolCall, origin: CallOrigin) -> ToolMessage:
+    async def look_up(
+        self, call: ToolCall, origin: CallOrigin, *, nameless: bool = False
+    ) -> ToolMessage:
         """What a call was answered if it was made, carrying nothing out.
 
-        Where the tool can't tell, that is the answer.
+        Where the tool can't tell, as with a call that had no id, that is the answer.
         """
-        tools = {tool.name: tool for tool in await self._toolbox.tools()}
-        tool = tools.get(call["name"])
+        tools = await self._toolbox.tools()
+        tool = by_name(tools).get(call["name"])
         if tool is not None and (tool.metadata or {}).get("readOnlyHint") is True:
             return unmade(call, ONLY_READS.format(tool=tool.name))
-        if tool is not None and self._records(tool):
+        if tool is not None and self._records(tool) and not nameless:
             asking = CallOrigin(message=origin.message, turn=origin.turn, recorded_only=True)
-            return await self.make(call, asking)
+            return await self.make(call, asking, tools)
         return unmade(call, UNKNOWN.format(tool=call["name"] or "the tool"))
 
 
@@ -91,6 +99,11 @@ def unmade(call: ToolCall, words: str) -> ToolMessage:
         status="error",
         additional_kwargs={NO_TOOL: True},
     )
+
+
+def of_another_server(call: ToolCall, then: str | None, now: str | None) -> ToolMessage:
+    """The answer to a call whose tool's name has been given to another tool since."""
+    return unmade(call, ANOTHER_TOOL.format(tool=call["name"], then=_whose(then), now=_whose(now)))
 
 
 def unreadable(call: ToolCall, problem: str) -> ToolMessage:
@@ -107,6 +120,10 @@ def rejected(call: ToolCall, decision: Decision) -> ToolMessage:
     reason = decision.get("message")
     why = WITHOUT_REASON if reason is None else WITH_REASON.format(reason=reason)
     return unmade(call, REJECTED + why)
+
+
+def _whose(server: str | None) -> str:
+    return "the agent's own" if server is None else f"of the server {server!r}"
 
 
 def _tell_model(error: Exception) -> str:

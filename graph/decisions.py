@@ -11,6 +11,11 @@ and it is answered with a decision for each action, in their order:
     {"decisions": [{"type": "approve"},
                    {"type": "edit", "edited_action": {"name": …, "args": {…}}},
                    {"type": "reject", "message": "the reason, if any"}]}
+
+Agent Inbox shows such a question and answers in a form of its own, which is read as well:
+
+    [{"type": "accept"}], [{"type": "edit", "args": {"action": …, "args": {…}}}],
+    [{"type": "response", "args": "the reason"}], [{"type": "ignore"}]
 """
 
 import json
@@ -26,6 +31,14 @@ from typing_extensions import TypedDict
 DECISIONS: tuple[Literal["approve", "edit", "reject"], ...] = ("approve", "edit", "reject")
 #: Characters of a wrong value that an error quotes.
 QUOTED_MAX = 200
+#: How JSON Schema calls what is not text.
+KINDS: dict[str, tuple[type, ...]] = {
+    "array": (list,),
+    "object": (dict,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+}
 
 
 class Action(TypedDict):
@@ -101,6 +114,8 @@ def read_decisions(
     Raises:
         UnusableAnswerError: it doesn't say of each call what is to be done.
     """
+    if (inbox := _from_inbox(answer)) is not None:
+        answer = {"decisions": inbox}
     if not isinstance(answer, Mapping) or not isinstance(answer.get("decisions"), list):
         raise UnusableAnswerError(
             f'The answer is {_quoted(answer)}, but it has to be {{"decisions": […]}} with one '
@@ -121,6 +136,27 @@ def decided_call(call: ToolCall, decision: Decision | None) -> ToolCall:
         return call
     action = decision["edited_action"]
     return ToolCall(**{**call, "name": action["name"], "args": action["args"]})
+
+
+def _from_inbox(answer: object) -> list[dict[str, Any]] | None:
+    """The decisions in an answer of Agent Inbox; none if it is not one."""
+    if not isinstance(answer, list):
+        return None
+    found: list[dict[str, Any]] = []
+    for given in answer:
+        match given:
+            case {"type": "accept"}:
+                found.append({"type": "approve"})
+            case {"type": "edit", "args": {"action": name, "args": arguments}}:
+                edited = {"name": name, "args": arguments}
+                found.append({"type": "edit", "edited_action": edited})
+            case {"type": "response", "args": reason}:
+                found.append({"type": "reject", "message": reason})
+            case {"type": "ignore"}:
+                found.append({"type": "reject"})
+            case _:
+                return None
+    return found or None
 
 
 def _decision(number: int, given: object, tools: Mapping[str, BaseTool]) -> Decision:
@@ -158,14 +194,31 @@ def _edited(number: int, given: Mapping[Any, Any], tools: Mapping[str, BaseTool]
             f"Decision {number} is for a tool {_quoted(name)}, which does not exist. There are: "
             f"{', '.join(tools)}."
         )
-    for problem in _misfits(arguments, tools[name]):
+    described = convert_to_openai_tool(tools[name])["function"].get("parameters", {})
+    for problem in _misfits(arguments, described):
         raise UnusableAnswerError(f"The arguments of decision {number} don't fit {name}: {problem}")
-    return {"name": name, "args": arguments}
+    known = described.get("properties", {})
+    return {"name": name, "args": {key: _typed(arguments[key], known[key]) for key in arguments}}
 
 
-def _misfits(arguments: Mapping[str, Any], tool: BaseTool) -> list[str]:
+def _typed(value: Any, schema: object) -> Any:
+    """What somebody has typed into a text field for a list, a number and the like.
+
+    That is how agent-chat-ui and Agent Inbox have arguments edited, and they send it as text.
+    """
+    kind = KINDS.get(str(schema.get("type"))) if isinstance(schema, Mapping) else None
+    if kind is None or not isinstance(value, str):
+        return value
+    try:
+        meant = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    # To Python true is a number.
+    return meant if isinstance(meant, kind) and isinstance(meant, bool) <= (bool in kind) else value
+
+
+def _misfits(arguments: Mapping[str, Any], described: Mapping[str, Any]) -> list[str]:
     """Which arguments are missing or unknown; what they hold is for the tool to judge."""
-    described = convert_to_openai_tool(tool)["function"].get("parameters", {})
     known = described.get("properties", {})
     missing = [name for name in described.get("required", []) if name not in arguments]
     unknown = [name for name in arguments if name not in known]

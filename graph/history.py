@@ -20,6 +20,8 @@ from langchain_core.messages import (
 )
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
+from .answers import with_new_call_ids
+
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
@@ -33,6 +35,8 @@ class OpenCall:
     #: The ids of the messages of the model and of the person that it stems from.
     message: str | None
     turn: str | None
+    #: Whether it had no id of its own, so that nobody can be asked what became of it.
+    nameless: bool = False
 
 
 class Answers(Protocol):
@@ -43,7 +47,8 @@ class Answers(Protocol):
 
 async def mended(messages: Sequence[BaseMessage], answer: Answers) -> list[BaseMessage] | None:
     """The messages with every call answered where it was made; none if they are so already."""
-    in_place, gaps = _read(messages)
+    messages, nameless = _named(messages)
+    in_place, gaps = _read(messages, nameless)
     if not gaps:
         return None
     elsewhere = {
@@ -78,7 +83,35 @@ def update_to(before: Sequence[BaseMessage], after: Sequence[BaseMessage]) -> li
     return [RemoveMessage(id=REMOVE_ALL_MESSAGES), *after]
 
 
-def _read(messages: Sequence[BaseMessage]) -> tuple[set[int], list[tuple[int, OpenCall]]]:
+def _named(messages: Sequence[BaseMessage]) -> tuple[list[BaseMessage], set[str]]:
+    """The messages with an id for each call that has none or shares one with another of the same
+    message, and those ids. The model's own calls have ids; this is for what others have written."""
+    whole: list[BaseMessage] = []
+    given: set[str] = set()
+    #: What further calls of an id are called now, in the latest message that made any.
+    others: dict[str, list[str]] = {}
+    answered: set[str] = set()
+    for message in messages:
+        if isinstance(message, AIMessage):
+            named = with_new_call_ids(message, ())
+            others, answered = {}, set()
+            for before, after in zip(_calls_of(message), _calls_of(named), strict=True):
+                if (new := str(after[0]["id"])) != before[0]["id"]:
+                    others.setdefault(str(before[0]["id"]), []).append(new)
+                    given.add(new)
+            message = named
+        elif isinstance(message, ToolMessage):
+            if message.tool_call_id in answered and (left := others.get(message.tool_call_id)):
+                new = left.pop(0)
+                message = message.model_copy(update={"tool_call_id": new, "id": f"result-{new}"})
+            answered.add(message.tool_call_id)
+        whole.append(message)
+    return whole, given
+
+
+def _read(
+    messages: Sequence[BaseMessage], nameless: set[str]
+) -> tuple[set[int], list[tuple[int, OpenCall]]]:
     """Which messages answer the calls right before them, and the calls that none of these answers,
     each with the place where its answer belongs."""
     in_place: set[int] = set()
@@ -97,9 +130,8 @@ def _read(messages: Sequence[BaseMessage]) -> tuple[set[int], list[tuple[int, Op
                 in_place.add(end)
             end += 1
         gaps += [
-            (end, OpenCall(call, problem, step, message.id, turn))
+            (end, OpenCall(call, problem, step, message.id, turn, call["id"] in nameless))
             for call, problem in calls.values()
-            if call["id"] is not None
         ]
     return in_place, gaps
 

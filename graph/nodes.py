@@ -5,12 +5,13 @@ from functools import partial
 from typing import Any, NotRequired
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
+from langchain_core.tools import BaseTool
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from .answers import read_answer, with_new_call_ids
 from .approval import Consent, Gate, this_run
-from .calls import NOT_DECIDED, ToolCalls, rejected, unmade, unreadable
+from .calls import NOT_DECIDED, ToolCalls, of_another_server, rejected, unmade, unreadable
 from .clock import Clock, stopped_at
 from .context import Context, zone_of
 from .data import DECISION, NO_TOOL, shown_to_model
@@ -22,7 +23,7 @@ from .origin import CallOrigin
 from .prompts import system_prompt
 from .settings import AgentSettings
 from .state import State, ToolRequest
-from .toolbox import Toolbox
+from .toolbox import Toolbox, by_name, server_of
 
 #: Where the audit record of a tool call finds the time of the call.
 EXECUTED_AT = "executed_at"
@@ -114,7 +115,7 @@ class AgentNode:
             call = decided_call(call, decision)
             origin = CallOrigin(message=open_call.message, turn=open_call.turn)
             with stopped_at(moment):
-                answer = await self._calls.look_up(call, origin)
+                answer = await self._calls.look_up(call, origin, nameless=open_call.nameless)
         return _result(answer, call, moment, zone, decision)
 
 
@@ -141,14 +142,26 @@ class CallNode:
             answer = rejected(call, decision)
         else:
             with stopped_at(moment):
-                if await self._may_be_made(state, runtime.context):
-                    answer = await self._calls.make(call, origin)
-                else:
-                    answer = await self._calls.look_up(call, origin)
+                answer = await self._made(state, origin, runtime.context)
         zone = zone_of(runtime.context, self._settings)
         return {"messages": [_result(answer, call, moment, zone, decision)]}
 
-    async def _may_be_made(self, request: ToolRequest, context: Context | None) -> bool:
+    async def _made(
+        self, request: ToolRequest, origin: CallOrigin, context: Context | None
+    ) -> ToolMessage:
+        call = request["tool_call"]
+        # Once for all: a tool that comes while the call is looked at was not looked at.
+        tools = await self._toolbox.tools()
+        tool = by_name(tools).get(call["name"])
+        if tool is not None and "server" in request and request["server"] != server_of(tool):
+            return of_another_server(call, request["server"], server_of(tool))
+        if self._may_be_made(request, tool, context):
+            return await self._calls.make(call, origin, tools)
+        return await self._calls.look_up(call, origin)
+
+    def _may_be_made(
+        self, request: ToolRequest, tool: BaseTool | None, context: Context | None
+    ) -> bool:
         """Whether the call was approved in this run, or needs no approval.
 
         A run that goes back to before this step, or goes on from there, finds the requests that
@@ -157,11 +170,7 @@ class CallNode:
         """
         if "decision" in request:
             return request.get("decided_in") == this_run()
-        call = request["tool_call"]
-        for tool in await self._toolbox.tools():
-            if tool.name == call["name"]:
-                return not self._gate.asks(call, tool, context)
-        return True
+        return tool is None or not self._gate.asks(request["tool_call"], tool, context)
 
 
 def _result(

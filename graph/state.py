@@ -42,6 +42,10 @@ class ToolRequest(TypedDict):
     #: The ids of the model's message that holds the call, and of the person's that began the turn.
     message: NotRequired[str | None]
     turn: NotRequired[str | None]
+    #: The MCP server whose tool was meant, none for the agent's own; not there if there was no such
+    #: tool. Where a name is given to another server's tool, at a later start of the agent, a call
+    #: that waited must not come to it.
+    server: NotRequired[str | None]
     #: What the person decided, if they were asked; an edited call is in `tool_call`.
     decision: NotRequired[Decision]
     #: The run in which they decided; none where runs have no names.

@@ -69,14 +69,14 @@ class Call:
     at: datetime
     #: The structured result; none where the tool refused.
     result: dict[str, Any] | None
-    #: Names the step; calls of one step are made at once.
+    #: Names the step, by the model's message; calls of one step are made at once.
     step: str
     #: Its entry in the ledger, when it was made by this very call.
     entry: Entry | None = None
 
     @property
     def key(self) -> str | None:
-        return idempotency_key(self.thread_id, self.id, self.tool, self.arguments)
+        return idempotency_key(self.thread_id, self.id, self.tool, self.arguments, self.step)
 
     @property
     def events(self) -> Sequence[Event]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from .parts import Action, Question
-from .terminal import console, printable
+from .terminal import console, json_to_edit, printable
 
 #: What a client sends back about a call: see `graph.decisions`, which takes seconds to import.
 Decision = Mapping[str, Any]
@@ -66,7 +66,7 @@ def _ask(action: Action) -> Decision:
 def _edited(action: Action) -> dict[str, Any] | None:
     """The arguments as the person wants them; none if they thought better of it."""
     out = console()
-    written = json.dumps(action.arguments, ensure_ascii=False)
+    written = json_to_edit(action.arguments)
     while True:
         with _already_typed(written):
             written = input("Arguments: ").strip()

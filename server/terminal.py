@@ -13,6 +13,9 @@ from rich.table import Table
 #: Characters of a tool call's arguments or result that a line shows.
 SHORT = 120
 
+#: The classes of marks that begin and end another direction of writing, whatever letters follow.
+TURNING = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
+
 #: Off a terminal nobody can widen the window, so a table may be this wide before it is cut.
 PIPE_WIDTH = 200
 
@@ -44,12 +47,26 @@ def show(table: Table) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` without what a terminal would obey: escape sequences can rewrite what one sees."""
+    """`text` without what a terminal would obey: escape sequences can rewrite what one sees, and
+    marks that turn the direction of writing can have it read as something else."""
     return "".join(
-        character
-        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cs")
-        else "\ufffd"
+        "\ufffd" if character not in "\n\t" and _is_obeyed(character) else character
         for character in text
+    )
+
+
+def json_to_edit(value: Any) -> str:
+    """A value in JSON, in which what a terminal would obey is written as an escape."""
+    return "".join(
+        f"\\u{ord(character):04x}" if _is_obeyed(character) else character
+        for character in json.dumps(value, ensure_ascii=False)
+    )
+
+
+def _is_obeyed(character: str) -> bool:
+    return (
+        unicodedata.category(character) in ("Cc", "Cs")
+        or unicodedata.bidirectional(character) in TURNING
     )
 
 

@@ -1,6 +1,7 @@
 """`doctor`: whether everything is there that the agent needs, and what to do where it isn't."""
 
 import asyncio
+import difflib
 import json
 import time
 from collections.abc import Iterator, Sized
@@ -154,10 +155,10 @@ async def _look_at(tools: AgentTools) -> list[Finding]:
         ]
         taken = await asyncio.gather(*(_seconds_until_ready(server) for server in tools.servers))
         # In this order, names are given as the agent gives them.
-        await tools.tools()
+        names = {tool.name for tool in await tools.tools()}
         for server, seconds in zip(tools.servers, taken, strict=True):
             found += _server(tools, server, seconds)
-        return found
+        return [*found, *_approval(names)]
     finally:
         await tools.aclose()
 
@@ -191,6 +192,8 @@ def _server(tools: AgentTools, server: OtherServer, seconds: float) -> Iterator[
         yield Finding(
             "note", about, f"names that are taken or that models don't take: {', '.join(others)}"
         )
+    for name, why in server.left_out.items():
+        yield Finding("note", about, f"its tool {name!r} is left out: {why}")
     with suppress(ValidationError):  # Told among the settings.
         limit = AgentSettings().tool_timeout
         if server.entry.timeout > limit:
@@ -200,6 +203,21 @@ def _server(tools: AgentTools, server: OtherServer, seconds: float) -> Iterator[
                 f"its calls may take {server.entry.timeout:g} seconds, but the agent waits for "
                 f"{limit:g}",
                 "Set TASK_AGENT_TOOL_TIMEOUT higher.",
+            )
+
+
+def _approval(names: set[str]) -> Iterator[Finding]:
+    """Calls of a tool that is named wrongly would be made without anybody being asked."""
+    with suppress(ValidationError):  # Told among the settings.
+        for name in sorted(AgentSettings().tools_to_approve - names):
+            close = difflib.get_close_matches(name, names, 1)
+            yield Finding(
+                "wrong",
+                "approval",
+                f"TASK_AGENT_APPROVAL_TOOLS names {name!r}, but there is no such tool",
+                f"Is it {close[0]!r}?"
+                if close
+                else "If a server is down, it may be one of its. Else correct the name.",
             )
 
 

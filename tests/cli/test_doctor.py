@@ -140,3 +140,16 @@ def test_dev_tells_of_a_mistake_in_mcp_json_before_anything_is_changed(
             connection.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public'").fetchone()
             is None
         )
+
+
+def test_a_tool_that_waits_for_approval_and_is_named_wrongly_is_told(database_url: str) -> None:
+    result = task_agent(
+        "doctor",
+        DATABASE_URL=database_url,
+        TASK_AGENT_APPROVAL_TOOLS="update_task, complete_tasks, files_write",
+    )
+    assert result.code == 1
+    other, close = lines(result, "wrong")
+    assert "'files_write', but there is no such tool" in other
+    assert "'update_task', but" in close
+    assert "Is it 'update_tasks'?" in close

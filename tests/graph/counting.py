@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolCall, ToolMessage
 from sqlmodel import col, select
 
 from storage.checkpointer import TranscriptSaver
@@ -32,6 +32,11 @@ class Made:
     answer: ToolMessage | None
 
 
+def key_of(thread_id: str, message: BaseMessage, call: ToolCall) -> str | None:
+    """The idempotency key of a call."""
+    return idempotency_key(thread_id, call["id"], call["name"], call["args"], message.id)
+
+
 async def calls(database: Database, thread_id: str) -> list[Made]:
     """A thread's writing calls in their order, with their answers."""
     known = await messages(database, thread_id)
@@ -39,7 +44,7 @@ async def calls(database: Database, thread_id: str) -> list[Made]:
     made = []
     for message in known:
         for call in message.tool_calls if isinstance(message, AIMessage) else ():
-            key = idempotency_key(thread_id, call["id"], call["name"], call["args"])
+            key = key_of(thread_id, message, call)
             assert key is not None
             if not call["name"].startswith(READS):
                 made.append(Made(user_of(thread_id), key, answers.get(str(call["id"]))))
@@ -81,8 +86,7 @@ async def _pending(database: Database, thread_id: str) -> list[str]:
         key
         for message in await messages(database, thread_id)
         for call in (message.tool_calls if isinstance(message, AIMessage) else ())
-        if call["id"] in answered
-        and (key := idempotency_key(thread_id, call["id"], call["name"], call["args"]))
+        if call["id"] in answered and (key := key_of(thread_id, message, call))
     ]
 
 

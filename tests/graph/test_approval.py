@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.tools import StructuredTool
 
 from graph.context import Context
+from graph.decisions import read_decisions
 from graph.settings import AgentSettings, Approval
 from replay.scripted import ScriptedModel
 from storage.database import Database
@@ -250,3 +252,97 @@ async def test_an_answer_to_another_question_by_its_id_is_not_taken_for_this_one
         assert shed.done == ["removed ladder"]
         await resume(graph, {second.id: {"decisions": [APPROVE]}})
     assert shed.done == ["removed ladder", "removed saw"]
+
+
+@pytest.mark.parametrize("id_", [None, "", "same"])
+async def test_a_decision_is_about_one_call_whatever_ids_somebody_has_written(
+    database: Database, id_: str | None
+) -> None:
+    shed = Shed()
+    written = calling(REMOVE, ("remove", {"thing": "saw"}))
+    calls = [{**call, "id": id_} for call in written.tool_calls]
+    async with agent(database, AIMessage("Well."), toolbox=shed) as graph:
+        said = [HumanMessage("away with it"), AIMessage("", tool_calls=calls)]
+        await graph.aupdate_state(on("t"), {"messages": said}, as_node="agent")
+        await graph.ainvoke(None, on("t"))
+        assert await asked(graph) == (["remove"] if id_ else [])
+        if id_:
+            await decide(graph, APPROVE)
+    assert shed.done == (["removed ladder"] if id_ else [])
+
+
+INBOX_ANSWERS: list[tuple[dict[str, Any], list[str], str]] = [
+    ({"type": "accept", "args": {"action": "remove", "args": {}}}, ["removed ladder"], ""),
+    (
+        {"type": "edit", "args": {"action": "remove", "args": {"thing": "saw"}}},
+        ["removed saw"],
+        "",
+    ),
+    ({"type": "response", "args": "I need it"}, [], "Their reason: I need it"),
+    ({"type": "ignore", "args": None}, [], "rejected"),
+]
+
+
+@pytest.mark.parametrize(("answer", "done", "words"), INBOX_ANSWERS)
+async def test_an_answer_of_agent_inbox_is_understood(
+    database: Database, answer: dict[str, Any], done: list[str], words: str
+) -> None:
+    shed = Shed()
+    async with agent(database, calling(REMOVE), AIMessage("Well."), toolbox=shed) as graph:
+        await say(graph, "throw the ladder away")
+        messages = await resume(graph, [answer])
+        assert await asked(graph) == []
+    assert shed.done == done
+    assert words in messages[2].text
+
+
+async def test_agent_inbox_which_shows_one_action_is_told_that_there_are_more(
+    database: Database,
+) -> None:
+    shed = Shed()
+    async with agent(database, calling(REMOVE, REMOVE), toolbox=shed) as graph:
+        await say(graph, "throw the ladder away")
+        await resume(graph, [{"type": "accept", "args": None}])
+        waiting = await question(graph)
+    assert waiting is not None
+    assert "is 1, but 2 are needed" in waiting["action_requests"][0]["description"]
+    assert shed.done == []
+
+
+async def test_what_was_typed_into_a_text_field_is_read_as_what_the_tool_takes(
+    database: Database,
+) -> None:
+    """As agent-chat-ui sends an edit: each field that was touched is text."""
+    milk = {"tasks": [{"title": "milk"}, {"title": "bread"}]}
+    script = (
+        calling(("add_tasks", milk), ids="add"),
+        AIMessage("Added."),
+        calling(("delete_tasks", {"tasks": ["1"]}), ids="delete"),
+        AIMessage("Well."),
+    )
+    async with agent(database, *script) as graph:
+        await say(graph, "add both")
+        await say(graph, "delete the milk")
+        messages = await decide(graph, edit("delete_tasks", tasks='["2"]'))
+    assert json.loads(messages[-2].text)["results"][0]["task"]["title"] == "bread"
+    assert messages[-2].additional_kwargs["decision"] == edit("delete_tasks", tasks=["2"])
+
+
+def test_only_what_is_not_text_is_read_from_text() -> None:
+    def everything(text: str, many: list[str], count: int, sure: bool, any_: str | int) -> None:
+        """Takes anything."""
+
+    tool = StructuredTool.from_function(everything)
+    given = {"text": "[1]", "many": '["a"]', "count": "3", "sure": "true", "any_": "4"}
+    (call,) = calling(("everything", {})).tool_calls
+
+    def read(**arguments: Any) -> dict[str, Any]:
+        answer = {"decisions": [edit("everything", **{**given, **arguments})]}
+        (decision,) = read_decisions(answer, [call], {"everything": tool})
+        return decision["edited_action"]["args"]
+
+    meant = {"text": "[1]", "many": ["a"], "count": 3, "sure": True, "any_": "4"}
+    assert read() == meant
+    # What is nothing of the kind is for the tool to judge.
+    for wrong in ({"many": "a, b"}, {"many": "3"}, {"count": "true"}, {"count": "three"}):
+        assert read(**wrong) == meant | wrong

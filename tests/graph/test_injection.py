@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_openai import ChatOpenAI
 
 from graph.data import as_returned, shown_to_model
 from graph.prompts import SYSTEM
@@ -102,16 +103,38 @@ def test_the_marks_of_a_result_are_the_same_each_time_it_is_shown() -> None:
     assert messages[1].content == "milk"
 
 
-def test_a_result_with_pictures_stands_between_marks_too() -> None:
-    picture = {"type": "image", "base64": "", "mime_type": "image/png"}
-    message = ToolMessage([{"type": "text", "text": EVIL}, picture], tool_call_id="c", id="r")
-    (shown,) = shown_to_model([message])
-    assert isinstance(shown.content, list)
-    first, *inside, last = shown.content
-    assert inside == message.content
-    assert isinstance(first, dict)
-    assert isinstance(last, dict)
-    assert str(last["text"]) == str(first["text"]).replace("[data", "[end of data")
+def test_images_of_tools_come_after_the_results_since_providers_take_none_from_tools() -> None:
+    picture, other = (
+        {"type": "image", "base64": data, "mime_type": "image/png"} for data in ("YQ==", "Yg==")
+    )
+    asks = calling(("look", {}), ("look", {}))
+    first = ToolMessage([{"type": "text", "text": EVIL}, picture], tool_call_id="call_0", id="r0")
+    second = ToolMessage([other], tool_call_id="call_1", id="r1")
+    before = [HumanMessage("look"), asks, first, second, HumanMessage("well?")]
+    _, _, one, two, images, last = shown_to_model(before)
+    assert (first.content[1], second.content) == (picture, [other])
+    assert last is before[-1]
+    for message, words in ((one, f"{EVIL}\n[image 1, which"), (two, "[image 2, which")):
+        assert isinstance(message, ToolMessage)
+        found = SHOWN.fullmatch(str(message.content))
+        assert found is not None
+        assert found[2].startswith(words)
+    assert isinstance(images, HumanMessage)
+    assert isinstance(images.content, list)
+    assert [block for block in images.content if block in (picture, other)] == [picture, other]
+    assert "the person has not said it" in images.text
+    begun = re.search(r"\[data ([0-9a-f]{16})\]", images.text)
+    assert begun is not None
+    assert images.text.endswith(f"[end of data {begun[1]}]")
+    # A provider gets nothing but text from tools.
+    payload = ChatOpenAI(model="x", api_key="x")._get_request_payload(shown_to_model(before))
+    for sent in payload["messages"]:
+        assert sent["role"] != "tool" or isinstance(sent["content"], str)
+
+
+def test_of_what_is_neither_text_nor_an_image_a_model_is_told() -> None:
+    (shown,) = shown_to_model([ToolMessage([{"type": "audio"}, "hm"], tool_call_id="c", id="r")])
+    assert "[audio that can't be shown]\nhm" in str(shown.content)
 
 
 async def test_what_the_person_says_about_a_call_is_not_taken_for_data(database: Database) -> None:

@@ -43,7 +43,7 @@ async def lose_results(database: Database) -> None:
         )
         await connection.execute(
             "CREATE TRIGGER refuse BEFORE INSERT ON checkpoint_writes FOR EACH ROW"
-            " WHEN (NEW.channel = 'messages' AND position('result-call'::bytea IN NEW.blob) > 0)"
+            " WHEN (NEW.channel = 'messages' AND position('result-'::bytea IN NEW.blob) > 0)"
             " EXECUTE FUNCTION refuse()"
         )
         await connection.execute(
@@ -219,3 +219,52 @@ async def test_after_a_question_was_dismissed_the_conversation_goes_on(database:
     assert [message.type for message in messages] == ["human", "ai", "tool", "human", "ai"]
     assert texts(messages)[-1] == "I see."
     assert shed.done == []
+
+
+@pytest.mark.parametrize("ids", [[None], [""], [None, ""], ["a", "a"], ["a", None, "a"]])
+@pytest.mark.parametrize("as_node", ["__start__", "agent"])
+async def test_calls_without_an_id_of_their_own_are_answered_for_what_is_known(
+    database: Database, ids: list[str | None], as_node: str
+) -> None:
+    """As somebody else may have written them."""
+    written = calling(*(("add_tasks", {"tasks": [{"title": str(at)}]}) for at in range(len(ids))))
+    calls = [{**call, "id": id_} for call, id_ in zip(written.tool_calls, ids, strict=True)]
+    written = AIMessage("", tool_calls=calls)
+    model = ScriptedModel([I_SEE])
+    async with agent(database, model=model) as graph:
+        await graph.aupdate_state(
+            on("t"), {"messages": [HumanMessage("add"), written]}, as_node=as_node
+        )
+        messages = await say(graph, "well?")
+        await assert_rows_are_the_state(database, graph, "t")
+    prompt = model.asked[-1].prompt
+    made = [call for one in prompt if isinstance(one, AIMessage) for call in one.tool_calls]
+    assert [one.type for one in prompt] == [
+        "system",
+        "human",
+        "ai",
+        *(["tool"] * len(ids)),
+        "human",
+    ]
+    assert [one.tool_call_id for one in prompt if isinstance(one, ToolMessage)] == [
+        call["id"] for call in made
+    ]
+    assert len({call["id"] for call in made} - {None, ""}) == len(ids)
+    first, *more = answers(messages)
+    assert first.text.startswith("Not executed" if ids[0] else "This call has no answer")
+    assert all("not known" in answer.text for answer in more)
+    assert await titles(database) == []
+
+
+@pytest.mark.parametrize("id_", [None, ""])
+async def test_a_call_that_the_model_gave_no_id_can_be_asked_after(
+    database: Database, id_: str | None
+) -> None:
+    (call,) = calling(MILK).tool_calls
+    given = AIMessage("", tool_calls=[{**call, "id": id_}])
+    async with agent(database, given, I_SEE) as graph:
+        await say_and_lose(database, graph, {"messages": [("user", "add milk")]})
+        messages = await say(graph, "did it work?")
+    (found,) = answers(messages)
+    assert found.status == "success"
+    assert await titles(database) == ["milk"]

@@ -10,7 +10,7 @@ from tools.client.config import configured_servers, read_config
 from tools.client.entries import DEFAULT_TIMEOUT, HttpServer, ServerEntry, StdioServer
 from tools.errors import McpConfigError
 
-ENVIRONMENT = {"TOKEN": "s3cret", "EMPTY": "", "HOME": "/home/ann"}
+ENVIRONMENT = {"TOKEN": "s3cret", "EMPTY": "", "HOME": "/home/ann", "FROM_A_FILE": "s3cret\n"}
 
 
 def read(tmp_path: Path, whole: Any) -> list[ServerEntry]:
@@ -142,6 +142,7 @@ def test_a_file_that_is_wrong_as_a_whole_is_told(tmp_path: Path, whole: Any, wor
         (GOOD | {"evn": {}}, "evn", "is it 'env'?"),
         (GOOD | {"envFile": ".env"}, "envFile", "is not supported"),
         (GOOD | {"time_out": 3}, "time_out", "is it 'timeout'?"),
+        (GOOD | {"timeoutMs": 3000}, "timeoutMs", "is it 'timeout'?"),
         ({"command": 3}, "command", "has to be a text"),
         ({"command": " "}, "command", "is empty"),
         (GOOD | {"args": "-y"}, "args", "a list of texts"),
@@ -157,6 +158,9 @@ def test_a_file_that_is_wrong_as_a_whole_is_told(tmp_path: Path, whole: Any, wor
         ({"url": "example.org/mcp"}, "url", "http:// or https://"),
         ({"url": "http://"}, "url", "and a host"),
         ({"url": "http://x", "headers": {"A": "${NOWHERE}"}}, "headers.A", "NOWHERE"),
+        ({"url": "http://x", "headers": {"A": "x ${FROM_A_FILE}"}}, "headers.A", "a line break"),
+        ({"url": "http://x", "headers": {"A": "${TOKEN} ☂"}}, "headers.A", "another character"),
+        ({"url": "http://x", "headers": {"A B": "${TOKEN}"}}, "headers.A B", "no name"),
         (GOOD | {"timeout": "3"}, "timeout", "is '3'"),
         (GOOD | {"timeout": 0}, "timeout", "a number of seconds"),
         (GOOD | {"timeout": True}, "timeout", "a number of seconds"),
@@ -177,6 +181,7 @@ def test_a_mistake_is_told_with_file_server_and_key(
 
 def test_keys_that_only_other_programs_know_are_passed_over(tmp_path: Path) -> None:
     more = {"alwaysAllow": ["x"], "autoApprove": [], "description": "mine", "dev": {}, "gallery": 1}
+    more |= {"disabledTools": ["x"], "headersHelper": "x", "initTimeout": 3}
     assert read(tmp_path, servers(mine=GOOD | more)) == read(tmp_path, servers(mine=GOOD))
 
 

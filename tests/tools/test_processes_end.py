@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,26 +57,62 @@ def started(directory: Path) -> list[int]:
     return [pid_of(directory), int((directory / "sleeper").read_text())]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_signal_that_ends_the_agent_ends_all_that_was_started(
-    tmp_path: Path, helper: dict[str, object], number: signal.Signals
-) -> None:
-    config = write_config(tmp_path, local=helper)
-    agent = subprocess.Popen(
+#: A server that ends with its input, and leaves behind one that doesn't have its pipes.
+POLITE = """
+import runpy, subprocess, sys
+from pathlib import Path
+
+nothing = subprocess.DEVNULL
+sleeper = subprocess.Popen(["sleep", "1000"], stdin=nothing, stdout=nothing, stderr=nothing)
+Path(sys.argv[1], "sleeper").write_text(str(sleeper.pid))
+runpy.run_path("tests/tools/bare_server.py", run_name="__main__")
+"""
+
+
+@contextmanager
+def agent(config: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """An agent, as a process, that has its tools."""
+    with subprocess.Popen(
         [sys.executable, "-c", AGENT, str(config)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-    )
-    assert agent.stdout is not None
-    assert int(agent.stdout.readline()) > 7
-    agent.stdout.close()
-    family = started(tmp_path)
-    assert family[0] in children(agent.pid)
-    family += children(family[0])
-    agent.send_signal(number)
-    agent.wait(60)
+    ) as process:
+        assert process.stdout is not None
+        assert int(process.stdout.readline()) > 7
+        yield process
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_ends_the_agent_ends_all_that_was_started(
+    tmp_path: Path, helper: dict[str, object], number: signal.Signals
+) -> None:
+    with agent(write_config(tmp_path, local=helper)) as process:
+        family = started(tmp_path)
+        assert family[0] in children(process.pid)
+        family += children(family[0])
+        process.send_signal(number)
     wait_until(lambda: not [pid for pid in family if is_alive(pid)], "all have ended")
+
+
+@pytest.mark.parametrize("killed", [True, False])
+async def test_what_a_server_leaves_behind_ends_with_the_agent_and_with_the_session(
+    tmp_path: Path, killed: bool
+) -> None:
+    (tmp_path / "answers.json").write_text('{"tools/list": {"tools": []}}')
+    entry = {
+        "command": sys.executable,
+        "args": ["-c", POLITE, str(tmp_path)],
+        "cwd": str(ROOT),
+    }
+    if killed:
+        with agent(write_config(tmp_path, local=entry)) as process:
+            process.kill()
+    else:
+        async with agent_tools(tmp_path, local=entry) as tools:
+            await tools.tools()
+    sleeper = int((tmp_path / "sleeper").read_text())
+    wait_until(lambda: not is_alive(sleeper), "what it left behind has ended")
 
 
 async def test_closing_ends_what_does_not_end_by_itself(

@@ -4,6 +4,7 @@
 - `task_tools`: the task server in this process; says for whom a call is, and which call it is.
 - `other`: any other server, with its time-outs, pauses and what may be done twice.
 - `config`, `entries`: `mcp.json`, and the servers in it. `names`: no two tools have the same one.
+  `offering`: no tool that a model can't be offered.
 - `held`: a session that stays open, and the task that owns it. `calls`: a call on one.
 - `opening`: in process, over stdio, over HTTP. `guard`: no process outlives the agent. `answers`:
   an answer over HTTP that breaks off is noticed. `failures`: what went wrong, in words.

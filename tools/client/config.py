@@ -27,7 +27,10 @@ SECTIONS = ("mcpServers", "servers")
 KEYS = ("type", "command", "args", "env", "cwd", "url", "headers", "timeout", "disabled", "enabled")
 #: Which look like a slip of the pen, and aren't.
 OTHERS_KEYS = ("dev",)
+#: Letters that are no slip any more.
+WORD_MIN = 4
 HTTP_TYPES = ("http", "streamable-http", "streamable_http", "streamableHttp")
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -114,18 +117,14 @@ class _Reader:
         for key in entry:
             if key == "envFile":
                 raise self._wrong("is not supported: put the values under 'env'.", name, key)
-            if key not in (*KEYS, *OTHERS_KEYS) and (
-                meant := difflib.get_close_matches(key, KEYS, 1, 0.65)
-            ):
-                raise self._wrong(f"is no key that is known; is it {meant[0]!r}?", name, key)
+            if (meant := _slip(key)) is not None:
+                raise self._wrong(f"is no key that is known; is it {meant!r}?", name, key)
         if self._is_off(name, entry):
             return None
         kind = self._kind(name, entry)
         timeout = self._timeout(name, entry)
         if kind == "http":
-            return HttpServer(
-                name, self._url(name, entry), self._strings(name, entry, "headers"), timeout
-            )
+            return HttpServer(name, self._url(name, entry), self._headers(name, entry), timeout)
         return StdioServer(
             name,
             self._command(name, entry),
@@ -203,6 +202,21 @@ class _Reader:
             if value is not None
         }
 
+    def _headers(self, name: str, entry: dict[str, Any]) -> dict[str, str]:
+        headers = self._strings(name, entry, "headers")
+        for header, value in headers.items():
+            if not HEADER_NAME.fullmatch(header):
+                raise self._wrong("is no name that a header can have.", name, f"headers.{header}")
+            # Here, since what is wrong later is told with the value.
+            if not value.isascii() or not value.isprintable():
+                raise self._wrong(
+                    "holds a line break, or another character that a header can't have. A "
+                    "variable that was read from a file may end with one.",
+                    name,
+                    f"headers.{header}",
+                )
+        return {header: value.strip() for header, value in headers.items()}
+
     def _timeout(self, name: str, entry: dict[str, Any]) -> float:
         given = entry.get("timeout", DEFAULT_TIMEOUT)
         if not _is_number(given) or not 0 < given <= TIMEOUT_MAX:
@@ -251,6 +265,16 @@ class _Reader:
         if key is not None:
             where.append(f"key {key!r}")
         return McpConfigError(f"{', '.join(where)}: {what}")
+
+
+def _slip(key: str) -> str | None:
+    """The key that was meant by one that is almost it."""
+    if key in (*KEYS, *OTHERS_KEYS):
+        return None
+    close = difflib.get_close_matches(key, KEYS, 1, 0.65)
+    # Another program's `disabledTools` or `headersHelper` has a whole word more.
+    whole = close and close[0] in key.lower() and len(key) - len(close[0]) >= WORD_MIN
+    return None if whole or not close else close[0]
 
 
 def _is_number(value: Any) -> bool:

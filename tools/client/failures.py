@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 from mcp import McpError
+from pydantic import ValidationError
 
 from ..errors import ServerUnreachableError
 
@@ -19,6 +20,8 @@ def explained(error: BaseException) -> str:
         words = f"it answered with HTTP status {status} {leaf.response.reason_phrase}".strip()
         location = leaf.response.headers.get("location")
         return f"{words}: it is at {location} now" if location else words
+    if isinstance(leaf, ValidationError):
+        return f"what it sent is no {leaf.title}"
     words = " ".join(str(leaf).split())
     if isinstance(leaf, ServerUnreachableError):
         return words

@@ -4,19 +4,25 @@ Run as `python guard.py COMMAND ARGUMENT…`, in a process group of its own and 
 that only the agent can write to. This process becomes the command. A second one, the guard, stays
 behind: many servers go on when their input ends, and those that they started do so more often.
 
-The guard looks at two pipes. One is held open by the server and whatever it starts: when it closes
-they are gone, and so is the guard. The other is the standard input: when that closes the agent is
-gone, or has closed the session, and what is then still there is ended.
+The guard looks at two pipes. One is held open by the server and, as a rule, by what it starts: when
+it closes they are gone, and so is the guard. Programs in Python or Node start others without it,
+and some close whatever they inherit, so the process group is looked at as well. The other pipe is
+the standard input: when that closes the agent is gone, or has closed the session, and whoever is
+then left of the group is ended.
 """
 
 import os
 import select
 import signal
 import sys
+import time
 
 #: Seconds to end by itself, then once more after being asked to. An agent that is alive does this
 #: by itself, and sooner.
 GRACE = 3
+
+#: Seconds between two looks whether anybody is left.
+LOOK = 0.05
 
 #: What shells report of a command that there isn't, or that can't be started.
 NOT_STARTED = 127
@@ -51,15 +57,28 @@ def _guard(server: int, alive: int) -> None:
     poller.register(alive, 0)
     poller.register(0, 0)
     if any(stream == alive for stream, _ in poller.poll()):
-        return
-    poller.unregister(0)
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if poller.poll(GRACE * 1000):
+        if _is_gone(server, 0):
             return
-        try:
-            os.killpg(server, number)
-        except ProcessLookupError:
+        poller.unregister(alive)
+        poller.poll()
+    for number in (0, signal.SIGTERM, signal.SIGKILL):
+        if _is_gone(server, number):
             return
+
+
+def _is_gone(group: int, number: int) -> bool:
+    """Whether nobody is left of a process group, some time after a signal; 0 is none."""
+    deadline = time.monotonic() + GRACE
+    try:
+        os.killpg(group, number)
+        while time.monotonic() < deadline:
+            # They are no children of this process, so there is nothing to wait on.
+            time.sleep(LOOK)
+            os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        # The second, on macOS, is for those that have ended and that nobody has asked about.
+        return True
+    return False
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import contextvars
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,12 +31,14 @@ from mcp.types import (
     Tool,
     ToolListChangedNotification,
 )
+from pydantic import ValidationError
 
 from ..errors import ServerUnreachableError
 from .calls import call_tool, message
 from .entries import ServerEntry
 from .failures import explained
 from .held import HeldSessions, SessionEndedError
+from .offering import offered
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,8 @@ class OtherServer:
         self.entry = entry
         #: Its tools in the order of their names, once it has told of them.
         self.tools: Sequence[BaseTool] | None = None
+        #: Why a model can't be offered some that it told of, by their names.
+        self.left_out: Mapping[str, str] = {}
         #: Why it can't be reached, as far as is known.
         self.problem: str | None = None
         self._now = now
@@ -139,6 +143,10 @@ class OtherServer:
             return self._failed(f"{what}: {error}. {_outcome(tool, came)}")
         except McpError as error:
             return self._failed(f"refused the call: {error.error.message}")
+        except ValidationError as error:
+            return self._failed(
+                f"did not answer rightly: {explained(error)}. {_outcome(tool, True)}"
+            )
         except TimeoutError:
             self._doubtful = True
             seconds = f"{self.entry.timeout:g} seconds"
@@ -185,6 +193,9 @@ class OtherServer:
             logger.debug("the tools of %r could not be loaded", self.entry.name, exc_info=True)
         except McpError as error:
             self._unreachable(error.error.message)
+        except Exception as error:
+            # Whatever is wrong with the list that it sent, it is still there.
+            self._unreachable(explained(error))
 
     async def _list_if_stale(self, session: ClientSession) -> None:
         if self._stale:
@@ -195,7 +206,7 @@ class OtherServer:
         capabilities = session.get_server_capabilities()
         has_tools = capabilities is not None and capabilities.tools is not None
         found = await _all_tools(session) if has_tools else []
-        self.tools = [
+        tools, left_out = offered(
             convert_mcp_tool_to_langchain_tool(
                 session,
                 tool,
@@ -203,7 +214,11 @@ class OtherServer:
                 server_name=self.entry.name,
             )
             for tool in sorted(found, key=lambda tool: tool.name)
-        ]
+        )
+        if left_out != self.left_out:
+            for name, why in left_out.items():
+                logger.warning("%r of the MCP server %r: %s", name, self.entry.name, why)
+        self.tools, self.left_out = tools, left_out
         if self._failures:
             logger.warning("the MCP server %r is back", self.entry.name)
         self.problem, self._failures, self._try_again_at = None, 0, 0.0

@@ -141,6 +141,7 @@ class TaskTools:
                 getattr(runtime, "tool_call_id", None),
                 request.name,
                 request.args,
+                origin.message,
             ),
         }
         return {name: value for name, value in meta.items() if value is not None}
@@ -170,14 +171,29 @@ def calls_are_recorded(tool: BaseTool) -> bool:
 
 
 def idempotency_key(
-    thread_id: str | None, call_id: str | None, tool: str, arguments: dict[str, Any]
+    thread_id: str | None,
+    call_id: str | None,
+    tool: str,
+    arguments: dict[str, Any],
+    message_id: str | None = None,
 ) -> str | None:
     """The name of one call: the same whenever the agent comes back to it after a crash.
 
     None where thread or call have no name. Then nobody can come back to it either, and two calls
     that only look alike must both be done.
+
+    Args:
+        thread_id: the conversation.
+        call_id: given by the model; some number the calls of every answer from nought, so that on
+            two branches of a conversation other calls have the same.
+        tool: its name.
+        arguments: what it is called with.
+        message_id: the model's message that holds the call, which tells those apart.
     """
     if not thread_id or not call_id:
         return None
-    identity = json.dumps([thread_id, call_id, tool, arguments], sort_keys=True, default=str)
-    return hashlib.sha256(identity.encode()).hexdigest()
+    identity: list[object] = [thread_id, call_id, tool, arguments]
+    if message_id is not None:
+        identity.append(message_id)
+    named = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.sha256(named.encode()).hexdigest()
