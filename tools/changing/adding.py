@@ -73,7 +73,7 @@ async def put_under(call: Call, task: Task, parent: Task) -> None:
     """
     above: Task | None = parent
     depth = 1
-    while above is not None:
+    while above is not None and depth <= DEPTH_MAX:
         if above.id == task.id:
             raise InvalidValueError(
                 f"Task {task.number} can't be a part of task {parent.number}, which is a part of "

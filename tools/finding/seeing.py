@@ -131,6 +131,7 @@ class Seeing:
     async def subtasks(self, task: Task) -> list[Task]:
         """The tasks that are a part of it, and of them, each after what it is a part of."""
         below: list[Task] = []
+        seen = {task.id}
         parents = [task.id]
         while parents:
             rows = await self.session.exec(
@@ -138,9 +139,11 @@ class Seeing:
                 .where(col(Task.user_id) == self.user_id, col(Task.parent_id).in_(parents))
                 .order_by(col(Task.place), col(Task.number))
             )
-            found = list(rows.all())
+            # The tools make no circle; a circle that somebody made by hand has to end, too.
+            found = [one for one in rows.all() if one.id not in seen]
             below += found
             parents = [one.id for one in found]
+            seen |= set(parents)
         return below
 
     async def depth(self, task: Task) -> int:
