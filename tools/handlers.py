@@ -29,6 +29,7 @@ from .finding.activity import find_activity
 from .finding.lists import find_lists
 from .finding.orders import Sort
 from .finding.overview import get_overview
+from .finding.references import in_words
 from .finding.tasks import Query, find_tasks, get_tasks
 from .models import Task
 from .shapes.arguments import (
@@ -118,7 +119,7 @@ class Handlers:
             due_from=due_from,
             due_until=due_until,
             list=list,
-            parent=None if parent is None else str(parent),
+            parent=None if parent is None else in_words(parent),
             sort=sort,
         )
         async with self._reading(context, "find_tasks") as (session, caller):
@@ -173,7 +174,7 @@ class Handlers:
         cursor: Cursor | None = None,
         limit: Limit = LIMIT,
     ) -> Activity:
-        of_task = None if task is None else str(task)
+        of_task = None if task is None else in_words(task)
         async with self._reading(context, "find_activity") as (session, caller):
             return await find_activity(
                 session, caller, task=of_task, turn=turn, limit=limit, cursor=cursor

@@ -76,6 +76,15 @@ async def test_what_is_deleted_is_still_told_of(database: Database) -> None:
         ]
 
 
+async def test_a_number_that_no_task_has_had_is_no_task_without_changes(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Do the 2024 taxes")
+        assert "#2024" in await ann.error("find_activity", task=2024)
+        assert [event["task"] for event in await events(ann, task="2024")] == [1]
+
+
 async def test_it_tells_from_which_conversation(database: Database, database_url: str) -> None:
     async with person(database) as ann:
         await ann.add("By another client")

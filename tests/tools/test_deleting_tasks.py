@@ -65,6 +65,21 @@ async def test_a_reference_to_several_tasks_changes_none_and_names_them(
     assert counts(database_url) == (2, 2)
 
 
+async def test_the_number_of_a_deleted_task_means_no_task_with_that_number_in_its_title(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Buy milk", "Buy 1 loaf of bread", "Do the 2024 taxes")
+        await ann.named("delete_tasks", 1)
+        for reference in (1, "1", "#1", "task 1"):
+            for tool in ("delete_tasks", "complete_tasks", "get_tasks"):
+                assert "was deleted" in await ann.error(tool, tasks=[reference])
+        # Where no task has ever had the number, only what can't be words is none.
+        for unknown in (2024, "#2024"):
+            assert "No task is meant" in await ann.error("delete_tasks", tasks=[unknown])
+        assert (await ann.named("delete_tasks", "2024"))["task"]["number"] == 3
+
+
 async def test_a_reference_does_not_become_clear_by_what_the_call_itself_does(
     database: Database,
 ) -> None:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from ..errors import InvalidValueError
+from ..finding.references import in_words
 from ..models import Task, TaskList, TaskPriority
 from ..shapes.arguments import NewTask
 from ..shapes.views import ItemResult
@@ -36,7 +37,7 @@ async def add_task(call: Call, item: NewTask) -> ItemResult:
     if item.list is not None:
         task.list_id = _id(await call.seeing.find_list(item.list))
     if item.parent is not None:
-        parent = await call.seeing.find(str(item.parent))
+        parent = await call.seeing.find(in_words(item.parent))
         await put_under(call, task, parent)
         if item.list is not None and task.list_id != parent.list_id:
             raise InvalidValueError(

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from ..context import Caller
 from ..errors import InvalidValueError, TaskError
-from ..finding.references import Prefer
+from ..finding.references import Prefer, in_words
 from ..finding.seeing import Seeing
 from ..finding.showing import task_views
 from ..finding.tasks import failure
@@ -208,13 +208,13 @@ async def each_task(
     return await each(call, targets, change_target)
 
 
-async def _found(call: Call, item: object, prefer: Prefer | None) -> int | TaskError:
+async def _found(call: Call, item: Any, prefer: Prefer | None) -> int | TaskError:
     """The number of the task that an item names, or why there is none."""
     if isinstance(item, BadItem):
         return InvalidValueError(item.error)
     reference = item.task if isinstance(item, TaskChange | NewDue) else item
     try:
-        return (await call.seeing.find(str(reference), prefer=prefer)).number
+        return (await call.seeing.find(in_words(reference), prefer=prefer)).number
     except TaskError as error:
         return error
 

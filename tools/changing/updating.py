@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ..errors import InvalidValueError
+from ..finding.references import in_words
 from ..models import Task, TaskPriority
 from ..shapes.arguments import TaskChange
 from ..shapes.views import Action, ItemResult
@@ -113,7 +114,7 @@ async def _move(call: Call, task: Task, item: TaskChange) -> list[Task]:
             if isinstance(item.parent, str) and timing.clears(item.parent):
                 task.parent_id = None
             else:
-                parent = await call.seeing.find(str(item.parent))
+                parent = await call.seeing.find(in_words(item.parent))
                 await put_under(call, task, parent)
                 if item.list is not None and task.list_id != parent.list_id:
                     raise InvalidValueError(

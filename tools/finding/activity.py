@@ -54,7 +54,7 @@ async def find_activity(
     conditions = [col(TaskEvent.user_id) == user_id]
     if task is not None:
         number = number_in(task)
-        if number is None:
+        if number is None or not await seeing.was_given(number):
             number = (await seeing.find(task, prefer=None)).number
         conditions.append(col(TaskEvent.task_number) == number)
     if turn is not None:

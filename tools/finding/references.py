@@ -96,6 +96,11 @@ def number_in(reference: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def in_words(reference: str | int) -> str:
+    """A reference as somebody would write it: a number as one that can be nothing else."""
+    return reference if isinstance(reference, str) else f"#{reference}"
+
+
 def search_words(reference: str) -> list[str]:
     """What every title that the words of a reference can mean has in it, in its search form."""
     return list(dict.fromkeys(words_in(reference)))

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from ..errors import ListNotFoundError, TaskNotFoundError
-from ..models import Task, TaskList
+from ..models import Task, TaskEvent, TaskList
 from ..shapes.views import INBOX
 from ..texts import is_inbox, quoted, search_form
 from .references import (
@@ -62,13 +62,22 @@ class Seeing:
     async def find(self, reference: str, *, prefer: Prefer | None = "open") -> Task:
         """The task that a reference means.
 
+        The number of a task that was deleted means no other whose title has that number in it.
+
         Raises:
             AmbiguousTaskError, TaskNotFoundError, InvalidValueError: see `references.find`.
         """
         check_reference(reference)
         number = number_in(reference)
-        if number is not None and (task := await self.with_number(number)) is not None:
-            return task
+        if number is not None:
+            if (task := await self.with_number(number)) is not None:
+                return task
+            if await self.was_given(number):
+                raise TaskNotFoundError(
+                    f"Task {number} was deleted; nothing was changed. find_activity shows when."
+                )
+            if "#" in reference:
+                raise TaskNotFoundError(not_found(reference, *await self._open()))
         found = find(reference, await self._candidates(reference, prefer), prefer=prefer)
         if found is None:
             raise TaskNotFoundError(not_found(reference, *await self._open()))
@@ -82,6 +91,13 @@ class Seeing:
             )
         ).first()
         return found
+
+    async def was_given(self, number: int) -> bool:
+        """Whether a task has or had a number; no other task ever gets it."""
+        events = select(TaskEvent.id).where(
+            col(TaskEvent.user_id) == self.user_id, col(TaskEvent.task_number) == number
+        )
+        return (await self.session.exec(events.limit(1))).first() is not None
 
     async def _candidates(self, reference: str, prefer: Prefer | None) -> list[Candidate]:
         """The tasks that a reference may mean, the preferred and the nearest ones first."""
