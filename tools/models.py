@@ -202,6 +202,9 @@ class TaskCall(SQLModel, table=True):
     #: The idempotency key; a random one where the caller gave none.
     key: str = Field(sa_column=Column(Text, primary_key=True))
     tool: str = Field(sa_column=Column(String(50), nullable=False))
+    #: SHA-256 of the tool and its arguments, in hexadecimal: a key stands for one call. None in
+    #: calls from before it was kept.
+    digest: str | None = Field(default=None, sa_column=Column(String(64)))
     result: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     created_at: datetime | None = Field(default=None, sa_column=timestamp_column())
 

@@ -1,6 +1,6 @@
 """One writing call: its items one by one, its events, and what it answers for ever after."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -34,8 +34,8 @@ class Call:
     user_id: UUID
     key: str
     seeing: Seeing
-    #: What was answered when this very call was carried out before.
-    answered: Changes | NotExecuted | None
+    #: What was recorded when this very call was answered before.
+    recorded: TaskCall | None
     #: The item that is being carried out, the first being 1.
     item: int = 1
     _number: int | None = None
@@ -45,9 +45,9 @@ class Call:
     async def begin(cls, session: AsyncSession, caller: Caller, tool: str) -> "Call":
         """Wait for the user's other changes, and see whether this one was made before."""
         user_id = await ledger.lock_user(session, caller.subject)
-        result = None
+        recorded = None
         if caller.key is not None:
-            result = await ledger.recorded_result(session, user_id, caller.key)
+            recorded = await ledger.recorded_call(session, user_id, caller.key)
         return cls(
             session,
             caller,
@@ -55,7 +55,7 @@ class Call:
             user_id,
             caller.key or str(uuid4()),
             Seeing(session, user_id, caller.zone),
-            None if result is None else _answer(result),
+            recorded,
         )
 
     @property
@@ -141,6 +141,7 @@ async def once(
     session: AsyncSession,
     caller: Caller,
     tool: str,
+    arguments: Mapping[str, Any],
     write: Callable[[Call], Awaitable[Changes]],
 ) -> Changes | NotExecuted:
     """Carry out a call, or answer what it answered before.
@@ -149,19 +150,27 @@ async def once(
     way, and whoever asks tells somebody that it was not.
 
     Raises:
-        InvalidValueError: it is asked after without a key.
+        InvalidValueError: it is asked after without a key, or the key is that of another call.
     """
     if caller.recorded_only and caller.key is None:
         raise InvalidValueError("A call can only be asked after by its idempotency key.")
     call = await Call.begin(session, caller, tool)
-    if call.answered is not None:
-        return call.answered
+    digest = ledger.digest(tool, arguments)
+    if call.recorded is not None:
+        if call.recorded.digest not in (None, digest):
+            raise InvalidValueError(
+                f"The idempotency key of this call is that of another one, of {call.recorded.tool} "
+                "with other arguments; nothing was changed. Make the call again with a key of its "
+                "own."
+            )
+        return _answer(call.recorded.result)
     answer = NotExecuted() if caller.recorded_only else await write(call)
     session.add(
         TaskCall(
             user_id=call.user_id,
             key=call.key,
             tool=tool,
+            digest=digest,
             result=answer.structured(),
             created_at=caller.now,
         )

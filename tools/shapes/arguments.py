@@ -48,6 +48,15 @@ def explained(error: ValidationError) -> str:
     return "; ".join(dict.fromkeys(wrong))
 
 
+def given(value: Any) -> Any:
+    """Arguments as JSON, as far as they were given: what fits no schema is null."""
+    if isinstance(value, BaseModel):
+        return {name: given(getattr(value, name)) for name in sorted(value.model_fields_set)}
+    if isinstance(value, list):
+        return [given(part) for part in value]
+    return None if isinstance(value, BadItem) else value
+
+
 def _each(value: Any, check: Callable[[Any], Any]) -> Any:
     try:
         return check(value)
