@@ -154,6 +154,23 @@ async def test_a_daily_task_keeps_its_time_when_the_clocks_change(database: Data
         assert done["next"]["due"] == "2027-03-28T09:00:00+02:00"
 
 
+async def test_a_time_that_the_clocks_skip_on_the_first_day_is_that_of_the_others(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        before = ann.at("2027-03-27T10:00:00+01:00")
+        for values in (
+            {"due": "2027-03-30", "repeats": "every day at 2:30"},
+            {"due": "2027-03-30 at 2:30", "repeats": "every day at 2:30"},
+            {"due": "at 2:30", "repeats": "every tuesday"},
+        ):
+            assert (await before.add("Feed", **values))["due"] == "2027-03-30T02:30:00+02:00"
+        skipped = await before.add("Feed", repeats="every day at 2:30", due="tomorrow")
+        assert skipped["due"] == "2027-03-28T03:30:00+02:00"
+        done = await before.named("complete_tasks", skipped["number"])
+        assert done["next"]["due"] == "2027-03-29T02:30:00+02:00"
+
+
 async def test_a_monthly_task_on_the_31st_is_due_on_the_last_day_of_each_month(
     database: Database,
 ) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from ..finding.showing import due_zone
+from ..finding.showing import due_zone, repeats_by_day
 from ..models import Task
 from ..snapshots import snapshot
 from . import timing
@@ -32,6 +32,7 @@ async def complete_occurrence(call: Call, task: Task, parts: Sequence[Task]) -> 
         return None
     following = await _copy(call, task, days=_days_to(due, task, call))
     following.due_at = following.occurs_at = due
+    following.due_is_day = repeats_by_day(task)
     for name in REPEATING:
         setattr(following, name, getattr(task, name))
     timing.clear_recurrence(task)
