@@ -185,6 +185,11 @@ class Task(SQLModel, table=True):
     #: When the row was last written, by an undo as well.
     updated_at: datetime | None = Field(default=None, sa_column=timestamp_column())
 
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still has to do it."""
+        return self.completed_at is None and self.archived_at is None
+
 
 class TaskCall(SQLModel, table=True):
     """A writing call that was answered, with the answer.

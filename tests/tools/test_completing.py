@@ -77,6 +77,39 @@ async def test_a_parent_is_completed_with_its_subtasks_where_that_is_asked(
         assert await ann.titles() == []
 
 
+async def test_a_subtask_that_was_put_away_is_not_open(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.add("Report")
+        await ann.add("Numbers", "Pictures", parent=1)
+        await ann.one("update_tasks", task="numbers", archived=True)
+        assert (await ann.named("get_tasks", 1))["open_subtasks"] == [
+            {"number": 3, "title": "Pictures", "completed": False}
+        ]
+        assert "open: 1" in (await ann.named("complete_tasks", 1))["note"]
+        done = await ann.named("complete_tasks", 1, with_subtasks=True)
+        assert "completed with it: 1" in done["note"]
+        assert "completed" not in await ann.task(2)
+
+
+async def test_a_subtask_repeats_in_the_next_occurrence_too(
+    database: Database, database_url: str
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Clean the flat", repeats="every saturday")
+        await ann.add("Feed the cat", parent=1, repeats="every day", due="friday")
+        await ann.add("Dust", parent=1, repeats="every day 1 time", due="friday")
+        await ann.turn().named("complete_tasks", 1, with_subtasks=True)
+        found = {task["title"]: task for task in (await ann.answer("find_tasks"))["tasks"]}
+        assert (found["Feed the cat"]["due"], found["Feed the cat"]["repeats"]) == (
+            "2026-11-27",
+            "every day",
+        )
+        assert "repeats" not in found["Dust"]
+        assert "repeats" not in await ann.task(2)
+        await ann.turn().answer("undo_changes")
+        assert (await ann.task(2))["repeats"] == "every day"
+
+
 async def test_a_task_that_repeats_comes_back_with_the_next_number(
     database: Database, database_url: str
 ) -> None:

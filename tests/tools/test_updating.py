@@ -119,6 +119,20 @@ async def test_a_task_is_put_away_and_taken_back_with_its_subtasks(database: Dat
         assert await ann.titles() == ["Report", "Milk", "Numbers"]
 
 
+async def test_a_subtask_that_was_put_away_by_itself_stays_so(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.answer("save_lists", lists=["Work"])
+        await ann.add("Report")
+        await ann.add("Numbers", "Pictures", parent=1)
+        await ann.one("update_tasks", task="numbers", archived=True)
+        await ann.one("update_tasks", task=1, list="Work")
+        assert await ann.titles(state="archived", list="Work") == ["Numbers"]
+        later = ann.at("2026-11-19T10:00:00+01:00")
+        assert "subtasks, 1," in (await later.one("update_tasks", task=1, archived=True))["note"]
+        assert "subtasks, 1," in (await later.one("update_tasks", task=1, archived=False))["note"]
+        assert await ann.titles(state="archived") == ["Numbers"]
+
+
 async def test_tasks_are_put_in_order(database: Database) -> None:
     async with person(database) as ann:
         await ann.add("a", "b", "c", "d")

@@ -63,11 +63,24 @@ async def _carry_over(call: Call, task: Task, following: Task, parts: Sequence[T
         elif (part.parent_id, part.title) not in still_open:
             copy = await _copy(call, part, days=days)
             copy.parent_id = parent_id
+            await _hand_on(call, part, copy)
             call.session.add(copy)
             await call.record("added", copy, before=None)
             new_parents[part.id] = copy.id
         # What is referred to is there before what refers to it.
         await call.session.flush()
+
+
+async def _hand_on(call: Call, part: Task, copy: Task) -> None:
+    """Let the copy of a subtask repeat that was completed with what it is a part of."""
+    if copy.due_at is None or timing.following(part, call.caller) is None:
+        return
+    before = snapshot(part)
+    for name in REPEATING:
+        setattr(copy, name, getattr(part, name))
+    copy.occurs_at, copy.due_is_day = copy.due_at, repeats_by_day(part)
+    timing.clear_recurrence(part)
+    await call.record("updated", part, before=before)
 
 
 def _days_to(due: datetime, task: Task, call: Call) -> int:

@@ -39,9 +39,11 @@ async def update_task(call: Call, task: Task, item: TaskChange) -> ItemResult:
             told += await timing.set_recurrence(call, task, item.repeats, None)
             timing.check_start(call, task)
     below = await _move(call, task, item)
-    if item.archived is not None and item.archived != (task.archived_at is not None):
+    old = task.archived_at
+    if item.archived is not None and item.archived != (old is not None):
         below = await call.seeing.subtasks(task)
-        told += _with_parts(below)
+        # Those that were put away by themselves stay where they are.
+        told += _with_parts([part for part in below if part.archived_at == old])
         task.archived_at = call.caller.now if item.archived else None
     after = snapshot(task)
     if after == before:
@@ -55,9 +57,12 @@ async def update_task(call: Call, task: Task, item: TaskChange) -> ItemResult:
     await call.record(action, task, before=before)
     for part in below:
         part_before = snapshot(part)
-        part.list_id, part.archived_at = task.list_id, task.archived_at
-        if snapshot(part) != part_before:
-            await call.record(action, part, before=part_before)
+        part.list_id = task.list_id
+        if part.archived_at == old:
+            part.archived_at = task.archived_at
+        if (part_after := snapshot(part)) != part_before:
+            part_action = _action(part_before["archived_at"], part_after["archived_at"])
+            await call.record(part_action, part, before=part_before)
     await call.session.flush()
     return ItemResult(
         item=call.item,

@@ -112,7 +112,7 @@ async def get_tasks(
                 raise InvalidValueError("The user has no tasks yet; add_tasks adds some.")
             seeing = Seeing(session, user_id, caller.zone)
             task = await seeing.find(in_words(reference))
-            parts = [part for part in await seeing.subtasks(task) if part.completed_at is None]
+            parts = [part for part in await seeing.subtasks(task) if part.is_open]
             [view] = await task_views(seeing, [task])
         except TaskError as error:
             results.append(failure(item, error))
