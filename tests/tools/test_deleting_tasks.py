@@ -87,8 +87,24 @@ async def test_a_reference_does_not_become_clear_by_what_the_call_itself_does(
         await ann.add("Call Ann", "Call Bob")
         answer = await ann.answer("delete_tasks", tasks=["call ann", "the call"])
         assert [result["status"] for result in answer["results"]] == ["done", "failed"]
-        assert len(answer["results"][1]["candidates"]) == 2
         assert await ann.titles() == ["Call Bob"]
+
+
+async def test_what_may_be_meant_is_told_as_it_is_after_the_call(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.add("Call Ann", "Call Bob", "Buy milk")
+        answer = await ann.answer("complete_tasks", tasks=["the call", "zebra", 1])
+        several, none, _ = answer["results"]
+        assert several["candidates"] == [
+            {"number": 1, "title": "Call Ann", "completed": True},
+            {"number": 2, "title": "Call Bob", "completed": False},
+        ]
+        assert '#1 "Call Ann" (completed), #2 "Call Bob".' in several["error"]
+        assert 'The open tasks are #2 "Call Bob", #3 "Buy milk".' in none["error"]
+        answer = await ann.answer("delete_tasks", tasks=[1, "the call"])
+        several = answer["results"][1]
+        assert several["candidates"] == [{"number": 2, "title": "Call Bob", "completed": False}]
+        assert '#1 "Call Ann" (deleted by this call), #2 "Call Bob".' in several["error"]
 
 
 async def test_deleting_asks_which_where_an_open_and_a_completed_task_are_meant(

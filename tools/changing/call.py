@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from ..context import Caller
-from ..errors import InvalidValueError, TaskError
+from ..errors import AmbiguousTaskError, InvalidValueError, TaskError, TaskNotFoundError
 from ..finding.references import Prefer, in_words
 from ..finding.seeing import Seeing
 from ..finding.showing import task_views
@@ -214,18 +214,28 @@ async def each_task(
             raise number
         return await change(call, await call.seeing.numbered(number), item)
 
-    return await each(call, targets, change_target)
+    changes = await each(call, targets, change_target)
+    if changes.changed:
+        # Nobody is asked to choose among tasks as they were before.
+        for result, (item, number) in zip(changes.results, targets, strict=True):
+            if isinstance(number, AmbiguousTaskError | TaskNotFoundError):
+                error = await call.seeing.told_anew(_reference(item), number)
+                changes.results[result.item - 1] = failure(result.item, error)
+    return changes
 
 
-async def _found(call: Call, item: Any, prefer: Prefer | None) -> int | TaskError:
+async def _found(call: Call, item: object, prefer: Prefer | None) -> int | TaskError:
     """The number of the task that an item names, or why there is none."""
     if isinstance(item, BadItem):
         return InvalidValueError(item.error)
-    reference = item.task if isinstance(item, TaskChange | NewDue) else item
     try:
-        return (await call.seeing.find(in_words(reference), prefer=prefer)).number
+        return (await call.seeing.find(_reference(item), prefer=prefer)).number
     except TaskError as error:
         return error
+
+
+def _reference(item: Any) -> str:
+    return in_words(item.task if isinstance(item, TaskChange | NewDue) else item)
 
 
 def _answer(result: dict[str, Any]) -> Changes | NotExecuted:

@@ -1,7 +1,7 @@
 """The user's tasks and lists as one transaction sees them, found by what people call them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, func, not_, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from ..errors import ListNotFoundError, TaskNotFoundError
+from ..errors import AmbiguousTaskError, ListNotFoundError, TaskError, TaskNotFoundError
 from ..models import Task, TaskEvent, TaskList
 from ..shapes.views import INBOX
 from ..texts import is_inbox, quoted, search_form
@@ -17,6 +17,7 @@ from .references import (
     LISTED_MAX,
     Candidate,
     Prefer,
+    ambiguous,
     check_reference,
     find,
     not_found,
@@ -74,7 +75,8 @@ class Seeing:
                 return task
             if await self.was_given(number):
                 raise TaskNotFoundError(
-                    f"Task {number} was deleted; nothing was changed. find_activity shows when."
+                    f"No task is meant by {quoted(reference)}; nothing was changed. "
+                    f"Task {number} was deleted; find_activity shows when."
                 )
             if "#" in reference:
                 raise TaskNotFoundError(not_found(reference, *await self._open()))
@@ -82,6 +84,24 @@ class Seeing:
         if found is None:
             raise TaskNotFoundError(not_found(reference, *await self._open()))
         return await self.numbered(found.number)
+
+    async def told_anew(self, reference: str, error: TaskError) -> TaskError:
+        """The error about a reference, the tasks that it names being told as they are now."""
+        if isinstance(error, AmbiguousTaskError):
+            candidates = [await self._as_now(one) for one in error.candidates]
+            return ambiguous(reference, candidates, error.count)
+        try:
+            await self.find(reference)
+        except TaskError as anew:
+            return anew
+        return error
+
+    async def _as_now(self, candidate: Candidate) -> Candidate:
+        task = await self.with_number(candidate.number)
+        if task is None:
+            return replace(candidate, deleted=True)
+        completed, archived = task.completed_at is not None, task.archived_at is not None
+        return Candidate(task.number, task.title, completed, archived)
 
     async def with_number(self, number: int) -> Task | None:
         """The task with a number, if there is one."""
