@@ -1,5 +1,6 @@
 """What was changed, when, by which tool and from which conversation: the ledger, read back."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ async def find_activity(
     if turn is not None:
         conditions.append(col(TaskEvent.turn_id) == turn)
     if start is not None:
-        if not start[0].isdecimal():
+        if not re.fullmatch("[0-9]{1,9}", start[0]):
             raise InvalidValueError("The cursor is none that was given. Leave it out.")
         conditions.append(col(TaskEvent.position) < int(start[0]))
     events: Any = (

@@ -209,6 +209,11 @@ def _read(phrase: str, now: datetime, zone: ZoneInfo, order: str | None) -> Due:
     words = re.sub(r"^(?:(?:due|by|on|until|till|before|for|to) )+", "", split.day)
     if words:
         day = read_day(words, now.date(), order=order, notes=notes)
+        if "before" in split.day.split() and split.time is None:
+            notes.append(
+                f"{quoted(split.day)} is read as by the end of {day.isoformat()}; for the day "
+                "before it say that day."
+            )
         if "tomorrow" in words and now.hour < _SMALL_HOURS:
             notes.append(f"It is {now:%H:%M} on {now:%A}; tomorrow is read as {day:%A}.")
     elif split.time is None:
