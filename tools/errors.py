@@ -27,12 +27,13 @@ class TaskNotFoundError(TaskError):
 class AmbiguousTaskError(TaskError):
     """Several tasks of the user are what was referred to.
 
-    `candidates` are those tasks, the first few of them.
+    `candidates` are those tasks, the first few of `count`.
     """
 
-    def __init__(self, message: str, candidates: Sequence[Any] = ()) -> None:
+    def __init__(self, message: str, candidates: Sequence[Any] = (), count: int = 0) -> None:
         super().__init__(message)
         self.candidates = candidates
+        self.count = count
 
 
 class ListNotFoundError(TaskError):

@@ -29,6 +29,7 @@ from .finding.activity import find_activity
 from .finding.lists import find_lists
 from .finding.orders import Sort
 from .finding.overview import get_overview
+from .finding.references import in_words
 from .finding.tasks import Query, find_tasks, get_tasks
 from .models import Task
 from .shapes.arguments import (
@@ -91,7 +92,9 @@ class Handlers:
         self._identify = identify
 
     async def add_tasks(self, context: ToolContext, tasks: NewTasks) -> Changes:
-        return await self._write(context, "add_tasks", lambda call: each(call, tasks, add_task))
+        return await self._write(
+            context, "add_tasks", {"tasks": tasks}, lambda call: each(call, tasks, add_task)
+        )
 
     async def find_tasks(
         self,
@@ -118,7 +121,7 @@ class Handlers:
             due_from=due_from,
             due_until=due_until,
             list=list,
-            parent=None if parent is None else str(parent),
+            parent=None if parent is None else in_words(parent),
             sort=sort,
         )
         async with self._reading(context, "find_tasks") as (session, caller):
@@ -130,7 +133,10 @@ class Handlers:
 
     async def update_tasks(self, context: ToolContext, tasks: TaskChanges) -> Changes:
         return await self._write(
-            context, "update_tasks", lambda call: each_task(call, tasks, update_task)
+            context,
+            "update_tasks",
+            {"tasks": tasks},
+            lambda call: each_task(call, tasks, update_task),
         )
 
     async def complete_tasks(
@@ -140,30 +146,40 @@ class Handlers:
             return await complete_task(call, task, with_subtasks=with_subtasks)
 
         return await self._write(
-            context, "complete_tasks", lambda call: each_task(call, tasks, complete)
+            context,
+            "complete_tasks",
+            {"tasks": tasks, "with_subtasks": with_subtasks},
+            lambda call: each_task(call, tasks, complete),
         )
 
     async def reopen_tasks(self, context: ToolContext, tasks: References) -> Changes:
         return await self._write(
             context,
             "reopen_tasks",
+            {"tasks": tasks},
             lambda call: each_task(call, tasks, reopen_task, prefer="closed"),
         )
 
     async def reschedule_tasks(self, context: ToolContext, tasks: NewDues) -> Changes:
         return await self._write(
-            context, "reschedule_tasks", lambda call: each_task(call, tasks, reschedule_task)
+            context,
+            "reschedule_tasks",
+            {"tasks": tasks},
+            lambda call: each_task(call, tasks, reschedule_task),
         )
 
     async def delete_tasks(self, context: ToolContext, tasks: References) -> Changes:
         return await self._write(
             context,
             "delete_tasks",
+            {"tasks": tasks},
             lambda call: each_task(call, tasks, delete_task, prefer=None),
         )
 
     async def undo_changes(self, context: ToolContext, turn: Turn | None = None) -> Changes:
-        return await self._write(context, "undo_changes", lambda call: undo_changes(call, turn))
+        return await self._write(
+            context, "undo_changes", {"turn": turn}, lambda call: undo_changes(call, turn)
+        )
 
     async def find_activity(
         self,
@@ -173,7 +189,7 @@ class Handlers:
         cursor: Cursor | None = None,
         limit: Limit = LIMIT,
     ) -> Activity:
-        of_task = None if task is None else str(task)
+        of_task = None if task is None else in_words(task)
         async with self._reading(context, "find_activity") as (session, caller):
             return await find_activity(
                 session, caller, task=of_task, turn=turn, limit=limit, cursor=cursor
@@ -184,11 +200,13 @@ class Handlers:
             return await find_lists(session, caller)
 
     async def save_lists(self, context: ToolContext, lists: ListChanges) -> Changes:
-        return await self._write(context, "save_lists", lambda call: each(call, lists, save_list))
+        return await self._write(
+            context, "save_lists", {"lists": lists}, lambda call: each(call, lists, save_list)
+        )
 
     async def delete_lists(self, context: ToolContext, lists: ListNames) -> Changes:
         return await self._write(
-            context, "delete_lists", lambda call: each(call, lists, delete_list)
+            context, "delete_lists", {"lists": lists}, lambda call: each(call, lists, delete_list)
         )
 
     async def get_overview(self, context: ToolContext) -> Overview:
@@ -196,7 +214,11 @@ class Handlers:
             return await get_overview(session, caller)
 
     async def _write(
-        self, context: ToolContext, tool: str, write: Callable[[Call], Awaitable[Changes]]
+        self,
+        context: ToolContext,
+        tool: str,
+        arguments: dict[str, Any],
+        write: Callable[[Call], Awaitable[Changes]],
     ) -> Changes:
         """Carry out a call in one transaction, once for all time.
 
@@ -208,7 +230,7 @@ class Handlers:
         async for attempt in attempts():
             with attempt:
                 async with self._transaction() as session:
-                    answer = await once(session, caller, tool, write)
+                    answer = await once(session, caller, tool, arguments, write)
         if isinstance(answer, NotExecuted):
             raise NotExecutedError(tool)
         return answer

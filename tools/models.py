@@ -185,6 +185,11 @@ class Task(SQLModel, table=True):
     #: When the row was last written, by an undo as well.
     updated_at: datetime | None = Field(default=None, sa_column=timestamp_column())
 
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still has to do it."""
+        return self.completed_at is None and self.archived_at is None
+
 
 class TaskCall(SQLModel, table=True):
     """A writing call that was answered, with the answer.
@@ -202,6 +207,9 @@ class TaskCall(SQLModel, table=True):
     #: The idempotency key; a random one where the caller gave none.
     key: str = Field(sa_column=Column(Text, primary_key=True))
     tool: str = Field(sa_column=Column(String(50), nullable=False))
+    #: SHA-256 of the tool and its arguments, in hexadecimal: a key stands for one call. None in
+    #: calls from before it was kept.
+    digest: str | None = Field(default=None, sa_column=Column(String(64)))
     result: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     created_at: datetime | None = Field(default=None, sa_column=timestamp_column())
 

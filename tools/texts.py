@@ -27,7 +27,7 @@ def checked_title(title: str) -> str:
     """
     check_storable("title", title)
     line = " ".join(title.split())
-    if not line:
+    if not _is_visible(line):
         raise InvalidValueError("The title is empty. Say in a few words what is to be done.")
     if len(line) > TITLE_MAX:
         raise InvalidValueError(
@@ -60,7 +60,7 @@ def checked_name(name: str) -> str:
     """
     check_storable("name", name)
     line = " ".join(name.split())
-    if not line or len(line) > NAME_MAX:
+    if not _is_visible(line) or len(line) > NAME_MAX:
         raise InvalidValueError(
             f"The name of a list has 1 to {NAME_MAX} characters, {quoted(name)} hasn't."
         )
@@ -112,6 +112,11 @@ def searched(title: str, notes: str | None) -> str:
 def search_form(text: str) -> str:
     """Text as it is compared in a search: case folded, and without apostrophes."""
     return text.casefold().replace("'", "").replace("’", "")
+
+
+def _is_visible(line: str) -> bool:
+    """Whether anything of a line can be seen; a space of no width can't."""
+    return any(char.isprintable() and char != " " for char in line)
 
 
 def is_storable(text: str) -> bool:

@@ -3,9 +3,12 @@
 from typing import Any
 
 import psycopg
+import pytest
 
 from storage.database import Database
 from tests.tools.support import Person, person
+from tools.finding import pages
+from tools.finding.tasks import Query
 
 
 async def events(ann: Person, **conditions: Any) -> list[dict[str, Any]]:
@@ -76,6 +79,15 @@ async def test_what_is_deleted_is_still_told_of(database: Database) -> None:
         ]
 
 
+async def test_a_number_that_no_task_has_had_is_no_task_without_changes(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Do the 2024 taxes")
+        assert "#2024" in await ann.error("find_activity", task=2024)
+        assert [event["task"] for event in await events(ann, task="2024")] == [1]
+
+
 async def test_it_tells_from_which_conversation(database: Database, database_url: str) -> None:
     async with person(database) as ann:
         await ann.add("By another client")
@@ -120,6 +132,19 @@ async def test_pages_of_changes_follow_one_another(database: Database) -> None:
             cursor = {"cursor": answer["next_cursor"]}
         assert titles == ["e", "d", "c", "b", "a"]
         assert "other arguments" in await ann.error("find_activity", task=1, **cursor)
+
+
+@pytest.mark.parametrize("place", ["9" * 30, "²", "x\x00", "\ud800"])
+async def test_a_cursor_that_was_not_given_is_refused(database: Database, place: str) -> None:
+    async with person(database) as ann:
+        await ann.add("a")
+        for tool, question, parts in (
+            ("find_activity", ("activity", None, None), [place]),
+            ("find_tasks", Query(), ["infinity", place]),
+            ("find_tasks", Query(), [place, "1"]),
+        ):
+            cursor = pages.write(parts, question)
+            assert "The cursor" in await ann.error(tool, cursor=cursor)
 
 
 async def test_nobody_sees_what_somebody_else_changed(database: Database) -> None:

@@ -77,6 +77,39 @@ async def test_a_parent_is_completed_with_its_subtasks_where_that_is_asked(
         assert await ann.titles() == []
 
 
+async def test_a_subtask_that_was_put_away_is_not_open(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.add("Report")
+        await ann.add("Numbers", "Pictures", parent=1)
+        await ann.one("update_tasks", task="numbers", archived=True)
+        assert (await ann.named("get_tasks", 1))["open_subtasks"] == [
+            {"number": 3, "title": "Pictures", "completed": False}
+        ]
+        assert "open: 1" in (await ann.named("complete_tasks", 1))["note"]
+        done = await ann.named("complete_tasks", 1, with_subtasks=True)
+        assert "completed with it: 1" in done["note"]
+        assert "completed" not in await ann.task(2)
+
+
+async def test_a_subtask_repeats_in_the_next_occurrence_too(
+    database: Database, database_url: str
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Clean the flat", repeats="every saturday")
+        await ann.add("Feed the cat", parent=1, repeats="every day", due="friday")
+        await ann.add("Dust", parent=1, repeats="every day 1 time", due="friday")
+        await ann.turn().named("complete_tasks", 1, with_subtasks=True)
+        found = {task["title"]: task for task in (await ann.answer("find_tasks"))["tasks"]}
+        assert (found["Feed the cat"]["due"], found["Feed the cat"]["repeats"]) == (
+            "2026-11-27",
+            "every day",
+        )
+        assert "repeats" not in found["Dust"]
+        assert "repeats" not in await ann.task(2)
+        await ann.turn().answer("undo_changes")
+        assert (await ann.task(2))["repeats"] == "every day"
+
+
 async def test_a_task_that_repeats_comes_back_with_the_next_number(
     database: Database, database_url: str
 ) -> None:
@@ -152,6 +185,23 @@ async def test_a_daily_task_keeps_its_time_when_the_clocks_change(database: Data
         await before.add("Feed the cat", repeats="every day at 9:00")
         done = await before.named("complete_tasks", 1)
         assert done["next"]["due"] == "2027-03-28T09:00:00+02:00"
+
+
+async def test_a_time_that_the_clocks_skip_on_the_first_day_is_that_of_the_others(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        before = ann.at("2027-03-27T10:00:00+01:00")
+        for values in (
+            {"due": "2027-03-30", "repeats": "every day at 2:30"},
+            {"due": "2027-03-30 at 2:30", "repeats": "every day at 2:30"},
+            {"due": "at 2:30", "repeats": "every tuesday"},
+        ):
+            assert (await before.add("Feed", **values))["due"] == "2027-03-30T02:30:00+02:00"
+        skipped = await before.add("Feed", repeats="every day at 2:30", due="tomorrow")
+        assert skipped["due"] == "2027-03-28T03:30:00+02:00"
+        done = await before.named("complete_tasks", skipped["number"])
+        assert done["next"]["due"] == "2027-03-29T02:30:00+02:00"
 
 
 async def test_a_monthly_task_on_the_31st_is_due_on_the_last_day_of_each_month(

@@ -26,6 +26,8 @@ def noted(phrase: str, now: datetime = NOW, zone: ZoneInfo = VIENNA) -> str:
         "friday",
         "this friday",
         "friday at 5pm",
+        "by friday",
+        "before friday at 5pm",
         "at 5pm",
         "next wednesday",
         "in 3 weeks",
@@ -62,6 +64,9 @@ def test_what_can_only_be_meant_in_one_way_has_no_note(phrase: str) -> None:
         ("tomorrow at midnight", "the end of 2026-11-19"),
         ("3 november", "No year was said"),
         ("3.11.", "No year was said"),
+        ("29 february", "The next one is in 2028"),
+        ("29.2.", "The next one is in 2028"),
+        ("before friday", "by the end of 2026-11-20"),
     ],
 )
 def test_what_could_have_been_meant_otherwise_is_noted(phrase: str, note: str) -> None:

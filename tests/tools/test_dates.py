@@ -287,7 +287,7 @@ def test_what_a_phrase_names_of_day_and_time_is_known(phrase: str, day: bool, ti
 def moved(phrase: str, old: str, zone: ZoneInfo = BERLIN) -> str:
     """When a task is due that was due at `old`, after a change to the phrase."""
     due = read_due(phrase, now=NOW, zone=zone)
-    return due.instead_of(datetime.fromisoformat(old), now=NOW).isoformat(" ", "minutes")
+    return due.instead_of(datetime.fromisoformat(old), now=NOW).moment.isoformat(" ", "minutes")
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,21 @@ async def test_a_reference_to_several_tasks_changes_none_and_names_them(
     assert counts(database_url) == (2, 2)
 
 
+async def test_the_number_of_a_deleted_task_means_no_task_with_that_number_in_its_title(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Buy milk", "Buy 1 loaf of bread", "Do the 2024 taxes")
+        await ann.named("delete_tasks", 1)
+        for reference in (1, "1", "#1", "task 1"):
+            for tool in ("delete_tasks", "complete_tasks", "get_tasks"):
+                assert "was deleted" in await ann.error(tool, tasks=[reference])
+        # Where no task has ever had the number, only what can't be words is none.
+        for unknown in (2024, "#2024"):
+            assert "No task is meant" in await ann.error("delete_tasks", tasks=[unknown])
+        assert (await ann.named("delete_tasks", "2024"))["task"]["number"] == 3
+
+
 async def test_a_reference_does_not_become_clear_by_what_the_call_itself_does(
     database: Database,
 ) -> None:
@@ -72,8 +87,24 @@ async def test_a_reference_does_not_become_clear_by_what_the_call_itself_does(
         await ann.add("Call Ann", "Call Bob")
         answer = await ann.answer("delete_tasks", tasks=["call ann", "the call"])
         assert [result["status"] for result in answer["results"]] == ["done", "failed"]
-        assert len(answer["results"][1]["candidates"]) == 2
         assert await ann.titles() == ["Call Bob"]
+
+
+async def test_what_may_be_meant_is_told_as_it_is_after_the_call(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.add("Call Ann", "Call Bob", "Buy milk")
+        answer = await ann.answer("complete_tasks", tasks=["the call", "zebra", 1])
+        several, none, _ = answer["results"]
+        assert several["candidates"] == [
+            {"number": 1, "title": "Call Ann", "completed": True},
+            {"number": 2, "title": "Call Bob", "completed": False},
+        ]
+        assert '#1 "Call Ann" (completed), #2 "Call Bob".' in several["error"]
+        assert 'The open tasks are #2 "Call Bob", #3 "Buy milk".' in none["error"]
+        answer = await ann.answer("delete_tasks", tasks=[1, "the call"])
+        several = answer["results"][1]
+        assert several["candidates"] == [{"number": 2, "title": "Call Bob", "completed": False}]
+        assert '#1 "Call Ann" (deleted by this call), #2 "Call Bob".' in several["error"]
 
 
 async def test_deleting_asks_which_where_an_open_and_a_completed_task_are_meant(

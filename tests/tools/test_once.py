@@ -3,13 +3,22 @@
 import asyncio
 
 import psycopg
+import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.database import Database
 from tests.tools.support import counts, person, rows
 from tools.changing.adding import add_task
 from tools.changing.call import each, once
-from tools.context import always, time_zone
+from tools.context import Caller, always, time_zone
 from tools.shapes.arguments import NewTask
+
+
+async def add_one(session: AsyncSession, caller: Caller) -> None:
+    tasks = [NewTask(title="x")]
+    await once(
+        session, caller, "add_tasks", {"tasks": tasks}, lambda call: each(call, tasks, add_task)
+    )
 
 
 async def test_a_repeated_call_is_answered_as_the_first_time_and_changes_nothing(
@@ -78,6 +87,25 @@ async def test_calls_of_a_new_user_at_the_same_time_get_different_numbers(
     assert [row["position"] for row in positions] == list(range(1, 17))
 
 
+@pytest.mark.parametrize("recorded_only", [False, True])
+async def test_a_key_stands_for_one_call_and_another_with_it_is_refused(
+    database: Database, database_url: str, recorded_only: bool
+) -> None:
+    async with person(database) as ann:
+        await ann.call("a").answer("add_tasks", tasks=["Buy milk"])
+        again = ann.call("a", recorded_only=recorded_only)
+        for tool, arguments in (
+            ("add_tasks", {"tasks": ["Buy bread"]}),
+            ("complete_tasks", {"tasks": ["Buy milk"]}),
+            ("undo_changes", {}),
+        ):
+            assert "key of its own" in await again.error(tool, **arguments)
+        # It is the same call however it is written.
+        await again.answer("add_tasks", tasks=[{"title": "Buy milk", "due": None}])
+        assert await ann.titles() == ["Buy milk"]
+    assert counts(database_url) == (1, 1)
+
+
 async def test_the_same_key_of_another_user_is_another_call(
     database: Database, database_url: str
 ) -> None:
@@ -142,9 +170,7 @@ async def test_a_change_that_is_not_committed_leaves_nothing(
 ) -> None:
     caller = always("ann", time_zone("UTC"))({"task-agent/idempotency-key": "a"})
     async with database.session() as session:
-        await once(
-            session, caller, "add_tasks", lambda call: each(call, [NewTask(title="x")], add_task)
-        )
+        await add_one(session, caller)
         await session.flush()
     assert counts(database_url) == (0, 0)
     assert rows(database_url, "SELECT 1 FROM task_calls") == []
@@ -159,9 +185,7 @@ async def test_a_change_does_not_keep_others_from_referring_to_the_user(
     async with person(database) as ann:
         await ann.add("Buy milk")
     async with database.session() as session:
-        await once(
-            session, caller, "add_tasks", lambda call: each(call, [NewTask(title="x")], add_task)
-        )
+        await add_one(session, caller)
         await session.flush()
         # The checkpointer stores a step meanwhile.
         async with await psycopg.AsyncConnection.connect(database_url) as other:

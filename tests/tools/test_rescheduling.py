@@ -89,3 +89,66 @@ async def test_what_repeats_is_always_due(database: Database) -> None:
     async with person(database) as ann:
         await ann.add("Water plants", repeats="every tuesday")
         assert "update_tasks" in await ann.refused("reschedule_tasks", task=1, due="none")
+
+
+async def test_a_task_that_repeats_is_rescheduled_elsewhere_and_repeats_as_before(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        # In Tokyo that is Wednesday at 4:00, and the end of the day is Thursday morning.
+        await ann.add("Report", repeats="every tuesday at 20:00")
+        await ann.add("Water plants", repeats="every 3 days", due="2026-11-24")
+        tokyo = ann.saying({"task-agent/time-zone": "Asia/Tokyo"})
+        moved = await tokyo.one("reschedule_tasks", task=1, due="2026-11-26 at 12:00")
+        assert moved["task"]["due"] == "2026-11-26T12:00:00+09:00"
+        moved = await tokyo.one("reschedule_tasks", task=2, due="2026-11-25")
+        assert moved["task"]["due"] == "2026-11-25"
+        assert moved["task"]["repeats"] == "every 3 days"
+        later = ann.at("2026-11-26T12:00:00+01:00")
+        done = await later.named("complete_tasks", 1)
+        assert done["next"]["due"] == "2026-12-01T20:00:00+01:00"
+        done = await later.named("complete_tasks", 2)
+        assert done["next"]["due"] == "2026-11-27"
+
+
+async def test_a_time_is_given_to_a_day_that_repeats_from_elsewhere(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.add("Water plants", repeats="every tuesday")
+        tokyo = ann.saying({"task-agent/time-zone": "Asia/Tokyo"})
+        moved = await tokyo.one("reschedule_tasks", task=1, due="at 9")
+        assert moved["task"]["due"] == "2026-11-24T09:00:00+09:00"
+        done = await tokyo.named("complete_tasks", 1)
+        assert done["next"]["due"] == "2026-12-01"
+
+
+async def test_what_is_said_of_a_day_that_the_words_left_open_is_not_said_of_another(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Buy milk", due="friday at 15:00")
+        moved = await ann.one("reschedule_tasks", task=1, due="9:00")
+        assert moved["task"]["due"] == "2026-11-20T09:00:00+01:00"
+        assert "note" not in moved
+        # Kept on the day of its own, though the clocks skip that time on another.
+        spring = ann.at("2027-03-27T10:00:00+01:00")
+        moved = await spring.one("reschedule_tasks", task=1, due="2027-04-02 at 3:00")
+        moved = await spring.one("reschedule_tasks", task=1, due="at 2:30")
+        assert moved["task"]["due"] == "2027-04-02T02:30:00+02:00"
+        assert "note" not in moved
+        task = await ann.answer(
+            "add_tasks", tasks=[{"title": "Tea", "due": "9:00", "repeats": "every friday"}]
+        )
+        assert "note" not in task["results"][0]
+
+
+async def test_a_task_that_nobody_has_to_do_any_more_is_rescheduled_with_a_remark(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Buy milk", "Buy tea")
+        await ann.named("complete_tasks", 1)
+        await ann.one("update_tasks", task=2, archived=True)
+        moved = await ann.one("reschedule_tasks", task=1, due="tomorrow")
+        assert "reopen_tasks" in moved["note"]
+        moved = await ann.one("reschedule_tasks", task=2, due="tomorrow")
+        assert "archived" in moved["note"]

@@ -389,11 +389,14 @@ async def test_one_item_will_do_where_a_list_is_asked_for(database: Database) ->
     [
         ("add_tasks", {}, "tasks"),
         ("add_tasks", {"tasks": []}, "at least 1"),
-        ("add_tasks", {"tasks": ["x"] * 51}, "at most 50"),
+        ("add_tasks", {"tasks": ["x"] * 51}, "the first 50, then with the rest"),
+        ("delete_lists", {"lists": ["x"] * 1000}, "the first 50, then with the rest"),
         ("add_tasks", {"tasks": [{}]}, "title"),
         ("add_tasks", {"tasks": [{"title": 5}]}, "title"),
         ("add_tasks", {"tasks": [7]}, "dictionary"),
         ("add_tasks", {"tasks": [{"title": " "}]}, "title"),
+        ("add_tasks", {"tasks": [{"title": "\u200b \u2060"}]}, "title is empty"),
+        ("save_lists", {"lists": ["\u200b"]}, "name"),
         ("add_tasks", {"tasks": [{"title": "x\x00"}]}, "NUL"),
         (
             "add_tasks",

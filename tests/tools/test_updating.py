@@ -119,6 +119,20 @@ async def test_a_task_is_put_away_and_taken_back_with_its_subtasks(database: Dat
         assert await ann.titles() == ["Report", "Milk", "Numbers"]
 
 
+async def test_a_subtask_that_was_put_away_by_itself_stays_so(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.answer("save_lists", lists=["Work"])
+        await ann.add("Report")
+        await ann.add("Numbers", "Pictures", parent=1)
+        await ann.one("update_tasks", task="numbers", archived=True)
+        await ann.one("update_tasks", task=1, list="Work")
+        assert await ann.titles(state="archived", list="Work") == ["Numbers"]
+        later = ann.at("2026-11-19T10:00:00+01:00")
+        assert "subtasks, 1," in (await later.one("update_tasks", task=1, archived=True))["note"]
+        assert "subtasks, 1," in (await later.one("update_tasks", task=1, archived=False))["note"]
+        assert await ann.titles(state="archived") == ["Numbers"]
+
+
 async def test_tasks_are_put_in_order(database: Database) -> None:
     async with person(database) as ann:
         await ann.add("a", "b", "c", "d")
@@ -156,3 +170,32 @@ async def test_tasks_of_different_lists_have_no_order_among_them(database: Datab
         assert "another list" in await ann.refused("update_tasks", task=1, place="before 2")
         await ann.one("update_tasks", task=1, list="work", place="before 2")
         assert await ann.titles(list="Work", sort="place") == ["a", "b"]
+
+
+async def test_a_task_from_elsewhere_is_made_to_repeat_where_the_user_is(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Report", due="2026-11-24 at 20:00")
+        await ann.add("Plants", due="2026-11-24")
+        tokyo = ann.saying({"task-agent/time-zone": "Asia/Tokyo"})
+        task = (await tokyo.one("update_tasks", task=1, repeats="every wednesday"))["task"]
+        assert task["due"] == "2026-11-25T04:00:00+09:00"
+        done = await tokyo.named("complete_tasks", 1)
+        assert done["next"]["due"] == "2026-12-02T04:00:00+09:00"
+        task = (await tokyo.one("update_tasks", task=2, repeats="every 3 days"))["task"]
+        assert task["due"] == "2026-11-24"
+        done = await tokyo.named("complete_tasks", 2)
+        assert done["next"]["due"] == "2026-11-27"
+
+
+async def test_a_time_that_repeats_elsewhere_is_said_to_be_of_there(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.add("Report", repeats="every tuesday at 20:00")
+        await ann.add("Plants", repeats="every tuesday")
+        tokyo = ann.saying({"task-agent/time-zone": "Asia/Tokyo"})
+        task = await tokyo.task(1)
+        assert task["due"] == "2026-11-25T04:00:00+09:00"
+        assert task["repeats"] == "every Tuesday at 20:00 (Europe/Berlin)"
+        assert (await tokyo.task(2))["repeats"] == "every Tuesday"
+        assert (await ann.task(1))["repeats"] == "every Tuesday at 20:00"

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from ..errors import InvalidValueError
+from ..finding.references import in_words
 from ..models import Task, TaskList, TaskPriority
 from ..shapes.arguments import NewTask
 from ..shapes.views import ItemResult
@@ -36,7 +37,7 @@ async def add_task(call: Call, item: NewTask) -> ItemResult:
     if item.list is not None:
         task.list_id = _id(await call.seeing.find_list(item.list))
     if item.parent is not None:
-        parent = await call.seeing.find(str(item.parent))
+        parent = await call.seeing.find(in_words(item.parent))
         await put_under(call, task, parent)
         if item.list is not None and task.list_id != parent.list_id:
             raise InvalidValueError(
@@ -73,7 +74,7 @@ async def put_under(call: Call, task: Task, parent: Task) -> None:
     """
     above: Task | None = parent
     depth = 1
-    while above is not None:
+    while above is not None and depth <= DEPTH_MAX:
         if above.id == task.id:
             raise InvalidValueError(
                 f"Task {task.number} can't be a part of task {parent.number}, which is a part of "

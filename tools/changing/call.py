@@ -1,6 +1,6 @@
 """One writing call: its items one by one, its events, and what it answers for ever after."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from ..context import Caller
-from ..errors import InvalidValueError, TaskError
-from ..finding.references import Prefer
+from ..errors import AmbiguousTaskError, InvalidValueError, TaskError, TaskNotFoundError
+from ..finding.references import Prefer, in_words
 from ..finding.seeing import Seeing
 from ..finding.showing import task_views
 from ..finding.tasks import failure
@@ -34,8 +34,8 @@ class Call:
     user_id: UUID
     key: str
     seeing: Seeing
-    #: What was answered when this very call was carried out before.
-    answered: Changes | NotExecuted | None
+    #: What was recorded when this very call was answered before.
+    recorded: TaskCall | None
     #: The item that is being carried out, the first being 1.
     item: int = 1
     _number: int | None = None
@@ -45,9 +45,9 @@ class Call:
     async def begin(cls, session: AsyncSession, caller: Caller, tool: str) -> "Call":
         """Wait for the user's other changes, and see whether this one was made before."""
         user_id = await ledger.lock_user(session, caller.subject)
-        result = None
+        recorded = None
         if caller.key is not None:
-            result = await ledger.recorded_result(session, user_id, caller.key)
+            recorded = await ledger.recorded_call(session, user_id, caller.key)
         return cls(
             session,
             caller,
@@ -55,7 +55,7 @@ class Call:
             user_id,
             caller.key or str(uuid4()),
             Seeing(session, user_id, caller.zone),
-            None if result is None else _answer(result),
+            recorded,
         )
 
     @property
@@ -141,6 +141,7 @@ async def once(
     session: AsyncSession,
     caller: Caller,
     tool: str,
+    arguments: Mapping[str, Any],
     write: Callable[[Call], Awaitable[Changes]],
 ) -> Changes | NotExecuted:
     """Carry out a call, or answer what it answered before.
@@ -149,19 +150,27 @@ async def once(
     way, and whoever asks tells somebody that it was not.
 
     Raises:
-        InvalidValueError: it is asked after without a key.
+        InvalidValueError: it is asked after without a key, or the key is that of another call.
     """
     if caller.recorded_only and caller.key is None:
         raise InvalidValueError("A call can only be asked after by its idempotency key.")
     call = await Call.begin(session, caller, tool)
-    if call.answered is not None:
-        return call.answered
+    digest = ledger.digest(tool, arguments)
+    if call.recorded is not None:
+        if call.recorded.digest not in (None, digest):
+            raise InvalidValueError(
+                f"The idempotency key of this call is that of another one, of {call.recorded.tool} "
+                "with other arguments; nothing was changed. Make the call again with a key of its "
+                "own."
+            )
+        return _answer(call.recorded.result)
     answer = NotExecuted() if caller.recorded_only else await write(call)
     session.add(
         TaskCall(
             user_id=call.user_id,
             key=call.key,
             tool=tool,
+            digest=digest,
             result=answer.structured(),
             created_at=caller.now,
         )
@@ -205,18 +214,28 @@ async def each_task(
             raise number
         return await change(call, await call.seeing.numbered(number), item)
 
-    return await each(call, targets, change_target)
+    changes = await each(call, targets, change_target)
+    if changes.changed:
+        # Nobody is asked to choose among tasks as they were before.
+        for result, (item, number) in zip(changes.results, targets, strict=True):
+            if isinstance(number, AmbiguousTaskError | TaskNotFoundError):
+                error = await call.seeing.told_anew(_reference(item), number)
+                changes.results[result.item - 1] = failure(result.item, error)
+    return changes
 
 
 async def _found(call: Call, item: object, prefer: Prefer | None) -> int | TaskError:
     """The number of the task that an item names, or why there is none."""
     if isinstance(item, BadItem):
         return InvalidValueError(item.error)
-    reference = item.task if isinstance(item, TaskChange | NewDue) else item
     try:
-        return (await call.seeing.find(str(reference), prefer=prefer)).number
+        return (await call.seeing.find(_reference(item), prefer=prefer)).number
     except TaskError as error:
         return error
+
+
+def _reference(item: Any) -> str:
+    return in_words(item.task if isinstance(item, TaskChange | NewDue) else item)
 
 
 def _answer(result: dict[str, Any]) -> Changes | NotExecuted:

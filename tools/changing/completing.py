@@ -18,7 +18,7 @@ async def complete_task(call: Call, task: Task, *, with_subtasks: bool) -> ItemR
     Of a task that repeats, the next occurrence is added, a task with a number of its own.
     """
     parts = await call.seeing.subtasks(task)
-    open_parts = [part for part in parts if part.completed_at is None]
+    open_parts = [part for part in parts if part.is_open]
     completed = open_parts if with_subtasks else []
     still_open = [] if with_subtasks else open_parts
     names = [

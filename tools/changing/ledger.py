@@ -3,6 +3,9 @@
 Every function takes the session of a transaction that the caller commits.
 """
 
+import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,6 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from storage.models import User
 
 from ..models import Task, TaskCall, TaskEvent
+from ..shapes.arguments import given
 
 
 async def lock_user(session: AsyncSession, subject: str) -> UUID:
@@ -32,16 +36,17 @@ async def lock_user(session: AsyncSession, subject: str) -> UUID:
     return user_id
 
 
-async def recorded_result(session: AsyncSession, user_id: UUID, key: str) -> dict[str, Any] | None:
-    """What the call with this key answered when it was carried out; none if it wasn't."""
-    found = (
-        await session.exec(
-            select(TaskCall.result).where(
-                col(TaskCall.user_id) == user_id, col(TaskCall.key) == key
-            )
-        )
-    ).first()
-    return None if found is None else dict(found)
+async def recorded_call(session: AsyncSession, user_id: UUID, key: str) -> TaskCall | None:
+    """The call with this key, if it was answered."""
+    calls = select(TaskCall).where(col(TaskCall.user_id) == user_id, col(TaskCall.key) == key)
+    found: TaskCall | None = (await session.exec(calls)).first()
+    return found
+
+
+def digest(tool: str, arguments: Mapping[str, Any]) -> str:
+    """What tells a call from others, whoever makes it and when."""
+    asked = {name: given(value) for name, value in arguments.items() if value is not None}
+    return hashlib.sha256(json.dumps([tool, asked], sort_keys=True).encode()).hexdigest()
 
 
 async def next_number(session: AsyncSession, user_id: UUID) -> int:

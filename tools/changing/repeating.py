@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from ..finding.showing import due_zone
+from ..finding.showing import due_zone, repeats_by_day
 from ..models import Task
 from ..snapshots import snapshot
 from . import timing
@@ -32,6 +32,7 @@ async def complete_occurrence(call: Call, task: Task, parts: Sequence[Task]) -> 
         return None
     following = await _copy(call, task, days=_days_to(due, task, call))
     following.due_at = following.occurs_at = due
+    following.due_is_day = repeats_by_day(task)
     for name in REPEATING:
         setattr(following, name, getattr(task, name))
     timing.clear_recurrence(task)
@@ -62,11 +63,24 @@ async def _carry_over(call: Call, task: Task, following: Task, parts: Sequence[T
         elif (part.parent_id, part.title) not in still_open:
             copy = await _copy(call, part, days=days)
             copy.parent_id = parent_id
+            await _hand_on(call, part, copy)
             call.session.add(copy)
             await call.record("added", copy, before=None)
             new_parents[part.id] = copy.id
         # What is referred to is there before what refers to it.
         await call.session.flush()
+
+
+async def _hand_on(call: Call, part: Task, copy: Task) -> None:
+    """Let the copy of a subtask repeat that was completed with what it is a part of."""
+    if copy.due_at is None or timing.following(part, call.caller) is None:
+        return
+    before = snapshot(part)
+    for name in REPEATING:
+        setattr(copy, name, getattr(part, name))
+    copy.occurs_at, copy.due_is_day = copy.due_at, repeats_by_day(part)
+    timing.clear_recurrence(part)
+    await call.record("updated", part, before=before)
 
 
 def _days_to(due: datetime, task: Task, call: Call) -> int:

@@ -48,6 +48,10 @@ async def reschedule_task(call: Call, task: Task, item: NewDue) -> ItemResult:
         )
     if task.recurrence is not None and before["recurrence_start"] is not None:
         told.append("Only this occurrence was moved; after it, the task repeats as before.")
+    if task.completed_at is not None:
+        told.append("It is completed; reopen_tasks lets it be open again.")
+    elif task.archived_at is not None:
+        told.append("It is archived; update_tasks takes it back.")
     await call.record("rescheduled", task, before=before)
     await call.session.flush()
     return ItemResult(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from ..context import Caller
 from ..errors import InvalidValueError
@@ -35,18 +36,13 @@ async def set_due(call: Call, task: Task, words: str) -> list[str]:
     """
     caller = call.caller
     due = await _read(read_due, words, caller)
-    old = task.due_at
-    if task.due_is_day and (day := due_day(task, caller)) is not None:
-        old = datetime.combine(day, END_OF_DAY, caller.zone)
-    moment = due.instead_of(old, now=caller.now)
-    _due_at(task, moment, caller, is_day=not due.names_time and (old is None or task.due_is_day))
-    if moment == due.moment:
-        return list(due.notes)
-    # The last note on a moment that is past says so, and this is another moment.
-    notes = list(due.notes[:-1] if due.moment <= caller.now else due.notes)
-    if moment <= caller.now:
-        notes.append(f"{moment.isoformat(timespec='minutes')} is in the past.")
-    return notes
+    old = _old_due(task, caller)
+    meant = due.instead_of(old, now=caller.now)
+    is_day = not due.names_time and (old is None or task.due_is_day)
+    # What repeats does so by the clocks of the zone in which that was said, wherever it is moved.
+    zone = caller.zone if task.recurrence is None else due_zone(task, caller.zone)
+    _due_at(task, meant.moment, zone, is_day=is_day)
+    return list(meant.notes)
 
 
 async def set_recurrence(call: Call, task: Task, words: str, due: str | None) -> list[str]:
@@ -60,8 +56,9 @@ async def set_recurrence(call: Call, task: Task, words: str, due: str | None) ->
     begun: Due | None = None
     if due is not None:
         begun = await _read(read_due, due, caller)
-    elif task.due_at is not None and not (recurrence.names_day and recurrence.names_time):
-        old = task.due_at.astimezone(due_zone(task, caller.zone))
+    elif (old := _old_due(task, caller)) is not None and not (
+        recurrence.names_day and recurrence.names_time
+    ):
         if recurrence.names_day:
             old = datetime.combine(recurrence.first, old.time(), old.tzinfo)
         begun = Due(
@@ -70,11 +67,14 @@ async def set_recurrence(call: Call, task: Task, words: str, due: str | None) ->
             names_time=not task.due_is_day and not recurrence.names_time,
         )
     recurrence = recurrence.beginning(begun, now=caller.now)
-    _due_at(task, recurrence.first, caller, is_day=not recurrence.names_time)
+    _due_at(task, recurrence.first, caller.zone, is_day=not recurrence.names_time)
     task.recurrence = recurrence.rule
     task.recurrence_start = task.occurs_at = task.due_at
     task.recurs_from = "completion" if recurrence.from_completion else "due"
-    return list(dict.fromkeys([*(begun.notes if begun else ()), *recurrence.notes]))
+    notes = [] if begun is None else list(begun.on_words)
+    if begun is not None and recurrence.first == begun.moment:
+        notes += begun.on_moment
+    return list(dict.fromkeys([*notes, *recurrence.notes]))
 
 
 def clear_recurrence(task: Task) -> None:
@@ -149,10 +149,18 @@ def later(task: Task, caller: Caller, *, days: int) -> tuple[datetime | None, da
         return None, None
 
 
-def _due_at(task: Task, moment: datetime, caller: Caller, *, is_day: bool) -> None:
-    task.due_at = moment
+def _old_due(task: Task, caller: Caller) -> datetime | None:
+    """When a task has been due, in the zone of the caller; of a day, the end of it there."""
+    if task.due_is_day and (day := due_day(task, caller)) is not None:
+        return datetime.combine(day, END_OF_DAY, caller.zone)
+    return None if task.due_at is None else task.due_at.astimezone(caller.zone)
+
+
+def _due_at(task: Task, moment: datetime, zone: ZoneInfo, *, is_day: bool) -> None:
+    """Let a task be due at a moment, or on its day as an end of day in `zone`."""
+    task.due_at = datetime.combine(moment, END_OF_DAY, zone) if is_day else moment
     task.due_is_day = is_day
-    task.due_zone = caller.zone.key
+    task.due_zone = zone.key
 
 
 async def _read(read: Callable[..., T], words: str, caller: Caller) -> T:

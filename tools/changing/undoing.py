@@ -1,23 +1,21 @@
 """Taking back what a turn changed: all of it, or nothing where it was changed again since."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 from psycopg.errors import IntegrityError
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, select
 
+from ..errors import InvalidValueError
 from ..finding.showing import list_view
-from ..models import Task, TaskEvent, TaskList
+from ..models import Task, TaskList
 from ..shapes.views import Action, Changes, ItemResult
 from ..snapshots import LIST_COLUMNS, TASK_COLUMNS, list_from, snapshot, task_from
-from ..texts import check_storable, quoted
+from ..texts import check_storable
 from .call import Call
-
-#: Turns without any effect that are passed over in search of one that has some.
-PASSED_MAX = 20
+from .hindrances import Rows, changed_since, torn
+from .reversals import Reversal, Turn, turn_to_undo
 
 NOTHING = (
     "There is nothing to undo: {where} has changed no task. find_activity shows the changes that "
@@ -29,171 +27,131 @@ DEPENDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reversal:
-    """A row to be put back to what it was before a turn."""
+class _TornError(InvalidValueError):
+    """What was put back doesn't go together with what others have made since."""
 
-    #: The number of a task, or the id of a list.
-    target: int | UUID
-    #: What it was; none where the turn made it.
-    before: Mapping[str, Any] | None
-    #: What the turn left of it; none where it was deleted.
-    after: Mapping[str, Any] | None
-
-    @property
-    def kept(self) -> Mapping[str, Any]:
-        return self.after or self.before or {}
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(" ".join(reasons))
+        self.reasons = reasons
 
 
-async def undo_changes(call: Call, turn: str | None) -> Changes:
+async def undo_changes(call: Call, named: str | None) -> Changes:
     """Put every task and list back to what it was before a turn, the last one if none is named.
 
     What was changed again since is told, and then nothing is done. An undo is a change like any
     other: it can be undone.
     """
-    if turn is not None:
-        check_storable("turn", turn)
-    found = await _turn_to_undo(call, turn)
-    if found is None:
-        where = "that turn" if turn else "this conversation" if call.caller.thread else "the user"
+    if named is not None:
+        check_storable("turn", named)
+    turn = await turn_to_undo(call, named)
+    if turn is None:
+        where = "that turn" if named else "this conversation" if call.caller.thread else "the user"
         return _refused([NOTHING.format(where=where)])
-    turn, reversals, position = found
-    rows = {reversal.target: await _row(call, reversal.target) for reversal in reversals}
-    changed_since = [
-        await _what_changed(call, reversal, position)
-        for reversal in reversals
-        if not _is(rows[reversal.target], reversal.after)
-    ]
-    changed_since += await _dependants(call, reversals)
-    if changed_since:
-        return _refused(changed_since)
+    rows = {reversal.target: await _row(call, reversal.target) for reversal in turn.reversals}
+    if changed := await changed_since(call, turn, rows):
+        return _refused(changed)
     try:
         async with call.session.begin_nested():
-            return await _put_back(call, turn, reversals, rows)
+            return await _PuttingBack(call, turn, rows).carry_out()
+    except _TornError as error:
+        return _refused(error.reasons)
     except DBAPIError as error:
         if not isinstance(error.orig, IntegrityError):
             raise
         return _refused([DEPENDS])
 
 
-async def _turn_to_undo(call: Call, turn: str | None) -> tuple[str, list[Reversal], int] | None:
-    """The turn, what it changed, and where its last change stands in the ledger."""
-    conditions = [col(TaskEvent.user_id) == call.user_id]
-    if turn is not None:
-        conditions.append(col(TaskEvent.turn_id) == turn)
-    elif call.caller.thread is not None:
-        conditions.append(col(TaskEvent.thread_id) == call.caller.thread)
-    before: int | None = None
-    for _ in range(PASSED_MAX):
-        latest = select(TaskEvent).where(*conditions)
-        if before is not None:
-            latest = latest.where(col(TaskEvent.position) < before)
-        last = (
-            await call.session.exec(latest.order_by(col(TaskEvent.position).desc()).limit(1))
-        ).first()
-        if last is None:
-            return None
-        # A copied thread has the same messages, and the changes of each are its own.
-        events = await call.session.exec(
-            select(TaskEvent)
-            .where(
-                col(TaskEvent.user_id) == call.user_id,
-                col(TaskEvent.turn_id) == last.turn_id,
-                col(TaskEvent.thread_id) == last.thread_id,
-            )
-            .order_by(col(TaskEvent.position))
-        )
-        made = list(events.all())
-        if reversals := _reversals(made):
-            return last.turn_id, reversals, last.position
-        before = made[0].position
-    return None
+class _PuttingBack:
+    """A turn being undone, a row at a time."""
 
+    def __init__(self, call: Call, turn: Turn, rows: Rows) -> None:
+        self._call, self._turn, self._rows = call, turn, rows
+        self._was = {target: None if row is None else snapshot(row) for target, row in rows.items()}
+        self._items = {one.target: item for item, one in enumerate(turn.reversals, start=1)}
+        self._restored: dict[int | UUID, Task | TaskList] = {}
+        self._removed: dict[int | UUID, ItemResult] = {}
 
-def _reversals(events: Iterable[TaskEvent]) -> list[Reversal]:
-    """What came of a turn's changes taken together, the last changed first."""
-    found: dict[int | UUID, Reversal] = {}
-    for event in events:
-        target = event.task_number if event.list_id is None else event.list_id
-        if target is None:
-            continue
-        earlier = found.pop(target, None)
-        before = event.before if earlier is None else earlier.before
-        found[target] = Reversal(target, before, event.after)
-    return [one for one in reversed(found.values()) if one.before != one.after]
+    async def carry_out(self) -> Changes:
+        """
+        Raises:
+            _TornError: tasks would be torn apart, or be parts of themselves.
+        """
+        reversals = self._turn.reversals
+        lists = [one for one in reversals if isinstance(one.target, UUID)]
+        tasks = [one for one in reversals if isinstance(one.target, int)]
+        # Whatever is referred to is there before what refers to it, and goes after it.
+        await self._free_names(lists)
+        for one in lists:
+            if one.before is not None:
+                await self._restore(one, list_from(one.before, self._call.user_id))
+        missing = [one for one in tasks if one.after is None]
+        for one in (*_parents_first(missing), *(one for one in tasks if one.after is not None)):
+            if one.before is not None:
+                await self._restore(one, task_from(one.before, self._call.user_id))
+        for one in reversed(_parents_first([one for one in tasks if one.before is None])):
+            await self._remove(one)
+        for one in lists:
+            if one.before is None:
+                await self._remove(one)
+        put_back = [row for row in self._restored.values() if isinstance(row, Task)]
+        if reasons := await torn(self._call, put_back):
+            raise _TornError(reasons)
+        results = [await self._result(one) for one in reversals]
+        return Changes.of([result for result in results if result])
 
+    async def _free_names(self, lists: Sequence[Reversal]) -> None:
+        """Let lists take each other's names."""
+        for one in lists:
+            row = self._rows[one.target]
+            if isinstance(row, TaskList) and one.before and row.name != one.before.get("name"):
+                row.name = str(row.id)
+        await self._call.session.flush()
 
-async def _put_back(
-    call: Call,
-    turn: str,
-    reversals: Sequence[Reversal],
-    rows: Mapping[int | UUID, Task | TaskList | None],
-) -> Changes:
-    results: dict[int | UUID, ItemResult] = {}
-    places = {reversal.target: place for place, reversal in enumerate(reversals, start=1)}
-
-    async def restore(reversal: Reversal, old: Mapping[str, Any]) -> None:
-        call.item = places[reversal.target]
-        row = rows[reversal.target]
-        before = None if row is None else snapshot(row)
-        kept = _object(reversal, old, call.user_id)
+    async def _restore(self, reversal: Reversal, old: Task | TaskList) -> None:
+        call, row = self._call, self._rows[reversal.target]
         if row is None:
-            row = kept
+            row = old
             call.session.add(row)
         else:
-            _copy(kept, row)
-        await call.record("restored", row, before=before, undoes=turn)
+            _copy(old, row)
+        await self._record("restored", reversal, row)
         await call.session.flush()
         call.seeing.forget()
-        results[reversal.target] = await _result(call, "restored", row)
+        self._restored[reversal.target] = row
 
-    async def remove(reversal: Reversal) -> None:
-        row = rows[reversal.target]
+    async def _remove(self, reversal: Reversal) -> None:
+        call, row = self._call, self._rows[reversal.target]
         if row is None:
             return
-        call.item = places[reversal.target]
-        results[reversal.target] = await _result(call, "deleted", row)
-        await call.record("deleted", row, before=snapshot(row), undoes=turn)
+        # It can't be shown any more when it is gone.
+        shown = await _shown(call, "deleted", self._items[reversal.target], row)
+        self._removed[reversal.target] = shown
+        await self._record("deleted", reversal, row)
         await call.session.delete(row)
         await call.session.flush()
         call.seeing.forget()
 
-    lists = [one for one in reversals if isinstance(one.target, UUID)]
-    tasks = [one for one in reversals if isinstance(one.target, int)]
-    # Whatever is referred to is there before what refers to it, and goes after it.
-    for one in lists:
-        if one.before is not None:
-            await restore(one, one.before)
-    missing = [one.before for one in tasks if one.after is None and one.before is not None]
-    by_id = {str(one.before["id"]): one for one in tasks if one.before is not None}
-    for old in _parents_first(missing):
-        await restore(by_id[str(old["id"])], old)
-    for one in tasks:
-        if one.before is not None and one.after is not None:
-            await restore(one, one.before)
-    made = {str(one.kept["id"]): one for one in tasks if one.before is None}
-    for kept in reversed(_parents_first([one.kept for one in made.values()])):
-        await remove(made[str(kept["id"])])
-    for one in lists:
-        if one.before is None:
-            await remove(one)
-    return Changes.of([results[one.target] for one in reversals if one.target in results])
+    async def _record(self, action: Action, reversal: Reversal, row: Task | TaskList) -> None:
+        self._call.item = self._items[reversal.target]
+        before = self._was[reversal.target]
+        await self._call.record(action, row, before=before, undoes=self._turn.id)
+
+    async def _result(self, reversal: Reversal) -> ItemResult | None:
+        if (row := self._restored.get(reversal.target)) is not None:
+            return await _shown(self._call, "restored", self._items[reversal.target], row)
+        return self._removed.get(reversal.target)
 
 
-def _parents_first(kept: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    waiting = {str(one["id"]): one for one in kept}
-    ordered: list[Mapping[str, Any]] = []
+def _parents_first(reversals: Sequence[Reversal]) -> list[Reversal]:
+    waiting = {str(one.kept["id"]): one for one in reversals}
+    ordered: list[Reversal] = []
     while waiting:
-        free = [one for one in waiting.values() if str(one.get("parent_id")) not in waiting]
-        for one in free:
-            ordered.append(waiting.pop(str(one["id"])))
+        free = [
+            id_ for id_, one in waiting.items() if str(one.kept.get("parent_id")) not in waiting
+        ]
+        # None is free of a circle that somebody made by hand.
+        ordered += [waiting.pop(id_) for id_ in free or list(waiting)]
     return ordered
-
-
-def _object(reversal: Reversal, old: Mapping[str, Any], user_id: UUID) -> Task | TaskList:
-    if isinstance(reversal.target, int):
-        return task_from(old, user_id)
-    return list_from(old, user_id)
 
 
 def _copy(source: Task | TaskList, target: Task | TaskList) -> None:
@@ -202,16 +160,13 @@ def _copy(source: Task | TaskList, target: Task | TaskList) -> None:
         setattr(target, name, getattr(source, name))
 
 
-async def _result(call: Call, action: Action, row: Task | TaskList) -> ItemResult:
-    result = ItemResult(item=call.item, status="done", action=action)
+async def _shown(call: Call, action: Action, item: int, row: Task | TaskList) -> ItemResult:
+    result = ItemResult(item=item, status="done", action=action)
     if isinstance(row, Task):
         result.task = await call.view(row)
     else:
         result.list = await list_view(call.seeing, row)
     return result
-
-
-# What stands in the way
 
 
 async def _row(call: Call, target: int | UUID) -> Task | TaskList | None:
@@ -222,59 +177,6 @@ async def _row(call: Call, target: int | UUID) -> Task | TaskList | None:
         found: TaskList | None = (await call.session.exec(lists)).first()
         return found
     return await call.seeing.with_number(target)
-
-
-def _is(row: Task | TaskList | None, kept: Mapping[str, Any] | None) -> bool:
-    """Whether a row is still what was kept of it."""
-    if row is None or kept is None:
-        return row is None and kept is None
-    now = snapshot(row)
-    return all(now.get(name) == value for name, value in kept.items())
-
-
-async def _what_changed(call: Call, reversal: Reversal, position: int) -> str:
-    """What happened to a task or a list after the turn."""
-    column = (
-        col(TaskEvent.task_number) == reversal.target
-        if isinstance(reversal.target, int)
-        else col(TaskEvent.list_id) == reversal.target
-    )
-    events = await call.session.exec(
-        select(TaskEvent.action)
-        .where(col(TaskEvent.user_id) == call.user_id, col(TaskEvent.position) > position, column)
-        .order_by(col(TaskEvent.position))
-    )
-    actions = ", ".join(dict.fromkeys(events.all())) or "changed"
-    return f"{_called(reversal.target, reversal.kept)} was {actions} since."
-
-
-async def _dependants(call: Call, reversals: Sequence[Reversal]) -> list[str]:
-    """What has come to belong to a task or a list that would be gone, and stays."""
-    going = [one for one in reversals if one.before is None and one.after is not None]
-    if not going:
-        return []
-    ids = [UUID(str(one.kept["id"])) for one in going]
-    touched = [one.target for one in reversals if isinstance(one.target, int)]
-    rows = await call.session.exec(
-        select(Task)
-        .where(
-            col(Task.user_id) == call.user_id,
-            col(Task.parent_id).in_(ids) | col(Task.list_id).in_(ids),
-            col(Task.number).not_in(touched),
-        )
-        .order_by(col(Task.number))
-        .limit(5)
-    )
-    return [
-        f"Task {task.number} {quoted(task.title)} has come to belong to what would be taken back."
-        for task in rows.all()
-    ]
-
-
-def _called(target: int | UUID, kept: Mapping[str, Any]) -> str:
-    if isinstance(target, int):
-        return f"Task {target} {quoted(str(kept.get('title', '')))}"
-    return f"The list {quoted(str(kept.get('name', '')))}"
 
 
 def _refused(reasons: Sequence[str]) -> Changes:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ..errors import InvalidValueError
+from ..finding.references import in_words
 from ..models import Task, TaskPriority
 from ..shapes.arguments import TaskChange
 from ..shapes.views import Action, ItemResult
@@ -38,9 +39,11 @@ async def update_task(call: Call, task: Task, item: TaskChange) -> ItemResult:
             told += await timing.set_recurrence(call, task, item.repeats, None)
             timing.check_start(call, task)
     below = await _move(call, task, item)
-    if item.archived is not None and item.archived != (task.archived_at is not None):
+    old = task.archived_at
+    if item.archived is not None and item.archived != (old is not None):
         below = await call.seeing.subtasks(task)
-        told += _with_parts(below)
+        # Those that were put away by themselves stay where they are.
+        told += _with_parts([part for part in below if part.archived_at == old])
         task.archived_at = call.caller.now if item.archived else None
     after = snapshot(task)
     if after == before:
@@ -54,9 +57,12 @@ async def update_task(call: Call, task: Task, item: TaskChange) -> ItemResult:
     await call.record(action, task, before=before)
     for part in below:
         part_before = snapshot(part)
-        part.list_id, part.archived_at = task.list_id, task.archived_at
-        if snapshot(part) != part_before:
-            await call.record(action, part, before=part_before)
+        part.list_id = task.list_id
+        if part.archived_at == old:
+            part.archived_at = task.archived_at
+        if (part_after := snapshot(part)) != part_before:
+            part_action = _action(part_before["archived_at"], part_after["archived_at"])
+            await call.record(part_action, part, before=part_before)
     await call.session.flush()
     return ItemResult(
         item=call.item,
@@ -113,7 +119,7 @@ async def _move(call: Call, task: Task, item: TaskChange) -> list[Task]:
             if isinstance(item.parent, str) and timing.clears(item.parent):
                 task.parent_id = None
             else:
-                parent = await call.seeing.find(str(item.parent))
+                parent = await call.seeing.find(in_words(item.parent))
                 await put_under(call, task, parent)
                 if item.list is not None and task.list_id != parent.list_id:
                     raise InvalidValueError(

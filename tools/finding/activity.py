@@ -1,5 +1,6 @@
 """What was changed, when, by which tool and from which conversation: the ledger, read back."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,13 +55,13 @@ async def find_activity(
     conditions = [col(TaskEvent.user_id) == user_id]
     if task is not None:
         number = number_in(task)
-        if number is None:
+        if number is None or not await seeing.was_given(number):
             number = (await seeing.find(task, prefer=None)).number
         conditions.append(col(TaskEvent.task_number) == number)
     if turn is not None:
         conditions.append(col(TaskEvent.turn_id) == turn)
     if start is not None:
-        if not start[0].isdecimal():
+        if not re.fullmatch("[0-9]{1,9}", start[0]):
             raise InvalidValueError("The cursor is none that was given. Leave it out.")
         conditions.append(col(TaskEvent.position) < int(start[0]))
     events: Any = (

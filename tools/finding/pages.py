@@ -6,7 +6,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 
 from ..errors import InvalidValueError
-from ..texts import quoted
+from ..texts import is_storable, quoted
 
 #: Characters of a cursor.
 CURSOR_MAX = 2000
@@ -27,7 +27,9 @@ def read(cursor: str, question: object, *, length: int) -> list[str]:
         if len(cursor) > CURSOR_MAX:
             raise ValueError("too long")
         mark, *place = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if len(place) != length or not all(isinstance(part, str) for part in place):
+        if len(place) != length or not all(
+            isinstance(part, str) and is_storable(part) for part in place
+        ):
             raise ValueError("not a place")
     except (ValueError, TypeError) as error:
         raise InvalidValueError(

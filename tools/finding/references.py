@@ -37,6 +37,7 @@ class Candidate:
     title: str
     completed: bool
     archived: bool = False
+    deleted: bool = False
 
     @property
     def closed(self) -> bool:
@@ -45,6 +46,7 @@ class Candidate:
 
     def __str__(self) -> str:
         state = " (completed)" if self.completed else " (archived)" if self.archived else ""
+        state = " (deleted by this call)" if self.deleted else state
         return f"#{self.number} {quoted(self.title)}{state}"
 
 
@@ -82,18 +84,33 @@ def find(reference: str, tasks: Sequence[Candidate], *, prefer: Prefer | None) -
     if not found and prefer is not None:
         found = _matching(reference, [task for task in tasks if task not in first])
     if len(found) > 1:
-        raise AmbiguousTaskError(
-            f"{quoted(reference)} may mean {len(found)} tasks: {_listed(found, len(found))}. "
-            "Nothing was changed. Ask the user which one is meant, then give its number.",
-            found[:LISTED_MAX],
-        )
+        raise ambiguous(reference, found, len(found))
     return found[0] if found else None
+
+
+def ambiguous(reference: str, tasks: Sequence[Candidate], count: int) -> AmbiguousTaskError:
+    """The error about a reference that may mean `count` tasks, of which the first few are known.
+
+    Of these, the ones that aren't there any more are told, but nobody has to choose among them.
+    """
+    first = tasks[:LISTED_MAX]
+    return AmbiguousTaskError(
+        f"{quoted(reference)} may mean {count} tasks: {_listed(first, count)}. "
+        "Nothing was changed. Ask the user which one is meant, then give its number.",
+        [task for task in first if not task.deleted],
+        count,
+    )
 
 
 def number_in(reference: str) -> int | None:
     """The number that a reference consists of; none where it consists of words."""
     found = _NUMBER.fullmatch(" ".join(reference.casefold().split()))
     return int(found[1]) if found else None
+
+
+def in_words(reference: str | int) -> str:
+    """A reference as somebody would write it: a number as one that can be nothing else."""
+    return reference if isinstance(reference, str) else f"#{reference}"
 
 
 def search_words(reference: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The user's tasks and lists as one transaction sees them, found by what people call them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -9,14 +9,15 @@ from sqlalchemy import ColumnElement, and_, func, not_, or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from ..errors import ListNotFoundError, TaskNotFoundError
-from ..models import Task, TaskList
+from ..errors import AmbiguousTaskError, ListNotFoundError, TaskError, TaskNotFoundError
+from ..models import Task, TaskEvent, TaskList
 from ..shapes.views import INBOX
 from ..texts import is_inbox, quoted, search_form
 from .references import (
     LISTED_MAX,
     Candidate,
     Prefer,
+    ambiguous,
     check_reference,
     find,
     not_found,
@@ -62,17 +63,45 @@ class Seeing:
     async def find(self, reference: str, *, prefer: Prefer | None = "open") -> Task:
         """The task that a reference means.
 
+        The number of a task that was deleted means no other whose title has that number in it.
+
         Raises:
             AmbiguousTaskError, TaskNotFoundError, InvalidValueError: see `references.find`.
         """
         check_reference(reference)
         number = number_in(reference)
-        if number is not None and (task := await self.with_number(number)) is not None:
-            return task
+        if number is not None:
+            if (task := await self.with_number(number)) is not None:
+                return task
+            if await self.was_given(number):
+                raise TaskNotFoundError(
+                    f"No task is meant by {quoted(reference)}; nothing was changed. "
+                    f"Task {number} was deleted; find_activity shows when."
+                )
+            if "#" in reference:
+                raise TaskNotFoundError(not_found(reference, *await self._open()))
         found = find(reference, await self._candidates(reference, prefer), prefer=prefer)
         if found is None:
             raise TaskNotFoundError(not_found(reference, *await self._open()))
         return await self.numbered(found.number)
+
+    async def told_anew(self, reference: str, error: TaskError) -> TaskError:
+        """The error about a reference, the tasks that it names being told as they are now."""
+        if isinstance(error, AmbiguousTaskError):
+            candidates = [await self._as_now(one) for one in error.candidates]
+            return ambiguous(reference, candidates, error.count)
+        try:
+            await self.find(reference)
+        except TaskError as anew:
+            return anew
+        return error
+
+    async def _as_now(self, candidate: Candidate) -> Candidate:
+        task = await self.with_number(candidate.number)
+        if task is None:
+            return replace(candidate, deleted=True)
+        completed, archived = task.completed_at is not None, task.archived_at is not None
+        return Candidate(task.number, task.title, completed, archived)
 
     async def with_number(self, number: int) -> Task | None:
         """The task with a number, if there is one."""
@@ -82,6 +111,13 @@ class Seeing:
             )
         ).first()
         return found
+
+    async def was_given(self, number: int) -> bool:
+        """Whether a task has or had a number; no other task ever gets it."""
+        events = select(TaskEvent.id).where(
+            col(TaskEvent.user_id) == self.user_id, col(TaskEvent.task_number) == number
+        )
+        return (await self.session.exec(events.limit(1))).first() is not None
 
     async def _candidates(self, reference: str, prefer: Prefer | None) -> list[Candidate]:
         """The tasks that a reference may mean, the preferred and the nearest ones first."""
@@ -131,6 +167,7 @@ class Seeing:
     async def subtasks(self, task: Task) -> list[Task]:
         """The tasks that are a part of it, and of them, each after what it is a part of."""
         below: list[Task] = []
+        seen = {task.id}
         parents = [task.id]
         while parents:
             rows = await self.session.exec(
@@ -138,9 +175,11 @@ class Seeing:
                 .where(col(Task.user_id) == self.user_id, col(Task.parent_id).in_(parents))
                 .order_by(col(Task.place), col(Task.number))
             )
-            found = list(rows.all())
+            # The tools make no circle; a circle that somebody made by hand has to end, too.
+            found = [one for one in rows.all() if one.id not in seen]
             below += found
             parents = [one.id for one in found]
+            seen |= set(parents)
         return below
 
     async def depth(self, task: Task) -> int:

@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from ..errors import RecurrenceNotUnderstoodError
 from ..models import Task, TaskList
 from ..shapes.views import INBOX, ListView, TaskView
+from ..when.clock_times import END_OF_DAY
 from ..when.recurrence import describe
 from .seeing import Seeing
 
@@ -75,7 +76,7 @@ def _view(
         labels=task.labels or None,
         due=shown_due(task, seeing.zone),
         starts=_day(task.starts_on),
-        repeats=_repeats(task),
+        repeats=_repeats(task, seeing.zone),
         list=list_name,
         parent=parent,
         open_subtasks=open_subtasks,
@@ -118,19 +119,29 @@ def due_zone(task: Task, otherwise: ZoneInfo) -> ZoneInfo:
     return otherwise if task.due_zone is None else ZoneInfo(task.due_zone)
 
 
+def repeats_by_day(task: Task) -> bool:
+    """Whether a task repeats on days, without a time, though one occurrence may have got a time."""
+    if task.due_is_day or task.recurrence_start is None or task.due_zone is None:
+        return task.due_is_day
+    start = task.recurrence_start.astimezone(ZoneInfo(task.due_zone))
+    return task.due_at != task.occurs_at and start.time() == END_OF_DAY
+
+
 def _day(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-def _repeats(task: Task) -> str | None:
+def _repeats(task: Task, zone: ZoneInfo) -> str | None:
     if task.recurrence is None or task.recurrence_start is None or task.due_zone is None:
         return None
+    is_day = repeats_by_day(task)
     try:
-        return describe(
+        words = describe(
             task.recurrence,
             start=task.recurrence_start.astimezone(ZoneInfo(task.due_zone)),
-            is_day=task.due_is_day,
+            is_day=is_day,
             from_completion=task.recurs_from == "completion",
         )
     except RecurrenceNotUnderstoodError:
         return task.recurrence
+    return words if is_day or task.due_zone == zone.key else f"{words} ({task.due_zone})"

@@ -18,7 +18,7 @@ from ..texts import check_storable, checked_label, search_form
 from ..when.ranges import Range, read_range
 from . import pages
 from .orders import ORDERS, Sort
-from .references import words_in
+from .references import in_words, words_in
 from .seeing import Seeing
 from .showing import task_views
 from .users import find_user
@@ -111,8 +111,8 @@ async def get_tasks(
             if user_id is None:
                 raise InvalidValueError("The user has no tasks yet; add_tasks adds some.")
             seeing = Seeing(session, user_id, caller.zone)
-            task = await seeing.find(str(reference))
-            parts = [part for part in await seeing.subtasks(task) if part.completed_at is None]
+            task = await seeing.find(in_words(reference))
+            parts = [part for part in await seeing.subtasks(task) if part.is_open]
             [view] = await task_views(seeing, [task])
         except TaskError as error:
             results.append(failure(item, error))

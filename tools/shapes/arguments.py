@@ -19,6 +19,7 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from ..texts import quoted
 from .views import Priority, State
@@ -43,9 +44,35 @@ def explained(error: ValidationError) -> str:
     wrong = []
     for found in error.errors(include_url=False, include_input=False)[:ERRORS_MAX]:
         place = ".".join(str(part) for part in found["loc"] if part not in KINDS)
-        what = "is none of its arguments" if found["type"] == "extra_forbidden" else found["msg"]
+        what = _in_words(found)
         wrong.append(f"{quoted(place)}: {what}" if place else str(what))
     return "; ".join(dict.fromkeys(wrong))
+
+
+def _in_words(found: ErrorDetails) -> str:
+    limits = found.get("ctx", {})
+    match found["type"]:
+        case "extra_forbidden":
+            return "is none of its arguments"
+        case "model_type" | "model_attributes_type":
+            return "has to be a dictionary of its arguments"
+        case "too_long":
+            most = limits["max_length"]
+            return (
+                f"{limits['actual_length']} are too many, at most {most} go into one call; call "
+                f"again with the first {most}, then with the rest"
+            )
+        case _:
+            return found["msg"]
+
+
+def given(value: Any) -> Any:
+    """Arguments as JSON, as far as they were given: what fits no schema is null."""
+    if isinstance(value, BaseModel):
+        return {name: given(getattr(value, name)) for name in sorted(value.model_fields_set)}
+    if isinstance(value, list):
+        return [given(part) for part in value]
+    return None if isinstance(value, BadItem) else value
 
 
 def _each(value: Any, check: Callable[[Any], Any]) -> Any:

@@ -11,7 +11,7 @@ date instead of a question.
 
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ..errors import DueNotUnderstoodError
@@ -45,25 +45,42 @@ class Due:
     moment: datetime
     names_day: bool = True
     names_time: bool = True
-    #: How it was understood, where it could have been meant otherwise: sentences for the model.
-    notes: tuple[str, ...] = ()
+    #: The time of day that was named, where the clocks may skip it on the day of `moment`.
+    at: time | None = None
+    #: How the words were understood, where they could have been meant otherwise: sentences for the
+    #: model.
+    on_words: tuple[str, ...] = ()
+    #: What is unusual about `moment`, or about what was supplied of it.
+    on_moment: tuple[str, ...] = ()
 
-    def instead_of(self, old: datetime | None, *, now: datetime) -> datetime:
-        """The moment that is meant for a task that has been due at `old`.
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All that is to be told of it."""
+        return self.on_words + self.on_moment
+
+    @property
+    def time_of_day(self) -> time:
+        """The time on the clock that was named, or supplied."""
+        return self.at or self.moment.time().replace(fold=0)
+
+    def instead_of(self, old: datetime | None, *, now: datetime) -> "Due":
+        """What is meant for a task that has been due at `old`.
 
         A day alone keeps the time of day that the task had, in the zone of `moment`; a time alone
         keeps its day, unless that moment is past at `now`.
         """
         if old is None or (self.names_day and self.names_time):
-            return self.moment
+            return self
         zone = self.moment.tzinfo
         old = old.astimezone(zone)
         if self.names_day:
-            at = old.time().replace(fold=0)
-            return existing(datetime.combine(self.moment, at, zone))
-        at = self.moment.time().replace(fold=0)
-        kept = existing(datetime.combine(old, at, zone))
-        return kept if kept > now else self.moment
+            moment = datetime.combine(self.moment, old.time().replace(fold=0), zone)
+        else:
+            moment = datetime.combine(old, self.time_of_day, zone)
+        kept = _placed(replace(self, moment=moment, names_time=True, on_moment=()))
+        if not self.names_day and kept.moment <= now:
+            return self
+        return _marked_if_past(kept, now)
 
 
 def parse_due(text: str, *, now: datetime, zone: ZoneInfo) -> datetime:
@@ -93,13 +110,17 @@ def read_due(text: str, *, now: datetime, zone: ZoneInfo, locale: str | None = N
         raise DueNotUnderstoodError(
             f"The due time {quoted(text)} was not understood: {error}. Forms that work: {FORMS}."
         ) from error
+    return _marked_if_past(due, now)
+
+
+def _marked_if_past(due: Due, now: datetime) -> Due:
     if due.moment > now:
         return due
     past = (
         f"{due.moment:%A}, {due.moment.date().isoformat()} at {due.moment:%H:%M} is in the past; "
         "ask if another time was meant."
     )
-    return replace(due, notes=(*due.notes, past))
+    return replace(due, on_moment=(*due.on_moment, past))
 
 
 def tidied(text: str) -> str:
@@ -183,10 +204,16 @@ def _read(phrase: str, now: datetime, zone: ZoneInfo, order: str | None) -> Due:
         moment = ask_dateparser(phrase, "relative-time", now.astimezone(UTC)).replace(tzinfo=UTC)
         return Due(moment.replace(second=0, microsecond=0).astimezone(zone))
     notes: list[str] = []
+    on_moment: list[str] = []
     split = split_time(phrase)
     words = re.sub(r"^(?:(?:due|by|on|until|till|before|for|to) )+", "", split.day)
     if words:
         day = read_day(words, now.date(), order=order, notes=notes)
+        if "before" in split.day.split() and split.time is None:
+            notes.append(
+                f"{quoted(split.day)} is read as by the end of {day.isoformat()}; for the day "
+                "before it say that day."
+            )
         if "tomorrow" in words and now.hour < _SMALL_HOURS:
             notes.append(f"It is {now:%H:%M} on {now:%A}; tomorrow is read as {day:%A}.")
     elif split.time is None:
@@ -195,24 +222,26 @@ def _read(phrase: str, now: datetime, zone: ZoneInfo, order: str | None) -> Due:
         day = now.date()
         if split.time <= now.time():
             day += timedelta(days=1)
-            notes.append(f"{split.time:%H:%M} is past today, so tomorrow is meant.")
+            on_moment.append(f"{split.time:%H:%M} is past today, so tomorrow is meant.")
     at = split.time or END_OF_DAY
     if "tonight" in phrase and day == now.date() and at <= now.time():
         at = END_OF_DAY
     notes += split.notes
     if "midnight" in phrase:
-        notes.append(f"Midnight is read as the end of {day.isoformat()}.")
+        on_moment.append(f"Midnight is read as the end of {day.isoformat()}.")
     return Due(
         datetime.combine(day, at, zone),
         names_day=bool(words) or _TODAYS_END.search(phrase) is not None,
         names_time=split.time is not None,
-        notes=tuple(notes),
+        at=split.time,
+        on_words=tuple(notes),
+        on_moment=tuple(on_moment),
     )
 
 
 def _placed(due: Due) -> Due:
     """The due time at a moment that exists, with notes on what is unusual about it."""
-    moment, notes = existing(due.moment), list(due.notes)
+    moment, notes = existing(due.moment), list(due.on_moment)
     if moment.replace(tzinfo=None) != due.moment.replace(tzinfo=None):
         notes.append(
             f"The clocks skip {due.moment:%H:%M} on {due.moment.date().isoformat()}; it is moved "
@@ -221,7 +250,7 @@ def _placed(due: Due) -> Due:
     elif due.names_time and _comes_twice(due.moment):
         which = "second" if moment.fold else "first"
         notes.append(f"{moment:%H:%M} comes twice that day; the {which} is meant.")
-    return replace(due, moment=moment, notes=tuple(notes))
+    return replace(due, moment=moment, on_moment=tuple(notes))
 
 
 def _comes_twice(moment: datetime) -> bool:

@@ -153,7 +153,9 @@ def _next_date(month: int, day: int, today: date, notes: list[str]) -> date:
 
 def _note_another_year(day: date, today: date, notes: list[str]) -> None:
     """Said in November, the 3rd of October may have been that of this year."""
-    if (
+    if day.year > today.year + 1:
+        notes.append(f"The next one is in {day.year}: {day.isoformat()} is meant.")
+    elif (
         day.year > today.year
         and (today - day.replace(year=today.year, day=min(day.day, 28))).days < 180
     ):

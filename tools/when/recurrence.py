@@ -80,17 +80,17 @@ class Recurrence:
     def _at(self, due: Due, rule: Rule) -> time:
         """The time of day that is meant by both."""
         if rule.hours:
-            at = due.moment.time() if due.names_time else _times(rule)[0]
-        elif not self.names_time:
-            at = due.moment.time()
-        elif due.names_time and due.moment.time() != self.first.time():
+            return due.time_of_day if due.names_time else _times(rule)[0]
+        if not self.names_time:
+            return due.time_of_day
+        # Not that of `first`: the clocks may skip it on that day.
+        at = self._said.at or self.first.time().replace(fold=0)
+        if due.names_time and due.time_of_day != at:
             raise RecurrenceNotUnderstoodError(
-                f"It repeats at {self.first:%H:%M}, but is due at {due.moment:%H:%M}. Ask which is "
+                f"It repeats at {at:%H:%M}, but is due at {due.time_of_day:%H:%M}. Ask which is "
                 "meant, and give one of them."
             )
-        else:
-            at = self.first.time()
-        return at.replace(fold=0)
+        return at
 
 
 def read_recurrence(
