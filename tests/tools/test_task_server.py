@@ -389,7 +389,9 @@ async def test_one_item_will_do_where_a_list_is_asked_for(database: Database) ->
     [
         ("add_tasks", {}, "tasks"),
         ("add_tasks", {"tasks": []}, "at least 1"),
-        ("add_tasks", {"tasks": ["x"] * 51}, "at most 50"),
+        ("add_tasks", {"tasks": ["x"] * 51}, "51 items are too many; split them into calls of"),
+        ("get_tasks", {"tasks": ["1"] * 120}, "120 items are too many; split them into calls of"),
+        ("save_lists", {"lists": ["x"] * 51}, "calls of at most 50. Nothing was changed"),
         ("add_tasks", {"tasks": [{}]}, "title"),
         ("add_tasks", {"tasks": [{"title": 5}]}, "title"),
         ("add_tasks", {"tasks": [7]}, "dictionary"),

@@ -19,6 +19,7 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from ..texts import quoted
 from .views import Priority, State
@@ -43,9 +44,19 @@ def explained(error: ValidationError) -> str:
     wrong = []
     for found in error.errors(include_url=False, include_input=False)[:ERRORS_MAX]:
         place = ".".join(str(part) for part in found["loc"] if part not in KINDS)
-        what = "is none of its arguments" if found["type"] == "extra_forbidden" else found["msg"]
-        wrong.append(f"{quoted(place)}: {what}" if place else str(what))
+        what = _what(found)
+        wrong.append(f"{quoted(place)}: {what}" if place else what)
     return "; ".join(dict.fromkeys(wrong))
+
+
+def _what(found: ErrorDetails) -> str:
+    match found["type"], found.get("ctx", {}):
+        case "extra_forbidden", _:
+            return "is none of its arguments"
+        case "too_long", {"max_length": most, "actual_length": int(given)}:
+            return f"{given} items are too many; split them into calls of at most {most}"
+        case _:
+            return found["msg"]
 
 
 def _each(value: Any, check: Callable[[Any], Any]) -> Any:
