@@ -12,7 +12,7 @@ from .answers import read_answer, with_new_call_ids
 from .approval import Consent, Gate, this_run
 from .calls import NOT_DECIDED, ToolCalls, rejected, unmade, unreadable
 from .clock import Clock, stopped_at
-from .context import Context, zone_of
+from .context import Context, Whereabouts, whereabouts_of
 from .data import DECISION, NO_TOOL, shown_to_model
 from .decisions import Decision, decided_call
 from .errors import NoMessageError
@@ -26,9 +26,10 @@ from .toolbox import Toolbox
 
 #: Where the audit record of a tool call finds the time of the call.
 EXECUTED_AT = "executed_at"
-#: The zone that a tool call's dates were understood in: it is stored nowhere else, and a replay
-#: needs it.
+#: The zone and the locale that a tool call's dates were understood in: they are stored nowhere
+#: else, and a replay needs them.
 TIME_ZONE = "time_zone"
+LOCALE = "locale"
 #: What the ids of the agent's own words begin with, those that no model was asked for. The rest is
 #: the id of the message they answer, so that a replay gives them the same.
 NOTICE = "notice-"
@@ -83,11 +84,12 @@ class AgentNode:
         if state["remaining_steps"] < 3:
             return {"messages": [_notice(OUT_OF_STEPS, before[-1])]}
         context = runtime.context
-        zone = zone_of(context, self._settings)
+        whereabouts = whereabouts_of(context, self._settings)
         model = await self._models.get(context.model if context else None)
         bound = model.bind_tools(await self._toolbox.tools())
-        messages = await mended(before, partial(self._answer, state, zone)) or before
-        prompt = [system_prompt(self._clock.now(), zone), *shown_to_model(messages)]
+        messages = await mended(before, partial(self._answer, state, whereabouts)) or before
+        instructions = system_prompt(self._clock.now(), whereabouts.zone, whereabouts.locale)
+        prompt = [instructions, *shown_to_model(messages)]
         with model_errors(getattr(model, "model_name", model._llm_type)):
             answer = await read_answer(bound.astream(prompt))
         answer = with_new_call_ids(answer, messages)
@@ -96,7 +98,9 @@ class AgentNode:
             update["asked"] = asked
         return update
 
-    async def _answer(self, state: State, zone: str, open_call: OpenCall) -> ToolMessage:
+    async def _answer(
+        self, state: State, whereabouts: Whereabouts, open_call: OpenCall
+    ) -> ToolMessage:
         """What became of a call that has no answer."""
         call = open_call.call
         decisions = state.get("decisions", {})
@@ -115,7 +119,7 @@ class AgentNode:
             origin = CallOrigin(message=open_call.message, turn=open_call.turn)
             with stopped_at(moment):
                 answer = await self._calls.look_up(call, origin)
-        return _result(answer, call, moment, zone, decision)
+        return _result(answer, call, moment, whereabouts, decision)
 
 
 class CallNode:
@@ -145,8 +149,8 @@ class CallNode:
                     answer = await self._calls.make(call, origin)
                 else:
                     answer = await self._calls.look_up(call, origin)
-        zone = zone_of(runtime.context, self._settings)
-        return {"messages": [_result(answer, call, moment, zone, decision)]}
+        whereabouts = whereabouts_of(runtime.context, self._settings)
+        return {"messages": [_result(answer, call, moment, whereabouts, decision)]}
 
     async def _may_be_made(self, request: ToolRequest, context: Context | None) -> bool:
         """Whether the call was approved in this run, or needs no approval.
@@ -165,10 +169,16 @@ class CallNode:
 
 
 def _result(
-    answer: ToolMessage, call: ToolCall, moment: datetime, zone: str, decision: Decision | None
+    answer: ToolMessage,
+    call: ToolCall,
+    moment: datetime,
+    whereabouts: Whereabouts,
+    decision: Decision | None,
 ) -> ToolMessage:
     """The answer as it stands in the conversation."""
-    more: dict[str, Any] = {EXECUTED_AT: moment.isoformat(), TIME_ZONE: zone}
+    more: dict[str, Any] = {EXECUTED_AT: moment.isoformat(), TIME_ZONE: whereabouts.zone}
+    if whereabouts.locale is not None:
+        more[LOCALE] = whereabouts.locale
     if answer.additional_kwargs.get(NO_TOOL):
         more[NO_TOOL] = True
     if decision is not None:

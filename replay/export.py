@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, ToolMessage
 from graph.agent import build_graph
 from graph.data import DECISION, NO_TOOL
 from graph.decisions import decided_call
-from graph.nodes import EXECUTED_AT, TIME_ZONE
+from graph.nodes import EXECUTED_AT, LOCALE, TIME_ZONE
 from storage.checkpointer import TranscriptSaver
 from storage.database import Database
 from tools.client import TaskTools
@@ -66,7 +66,6 @@ async def _read_steps(database: Database, tools: TaskTools, thread_id: str) -> l
     async for state in compiled.aget_state_history({"configurable": {"thread_id": thread_id}}):
         metadata = state.metadata or {}
         parent = state.parent_config
-        zone = metadata.get("time_zone")
         steps.append(
             Step(
                 id=state.config["configurable"]["checkpoint_id"],
@@ -76,7 +75,8 @@ async def _read_steps(database: Database, tools: TaskTools, thread_id: str) -> l
                 at=datetime.fromisoformat(state.created_at or ""),
                 next=state.next,
                 messages=state.values.get("messages", []),
-                time_zone=zone if isinstance(zone, str) and zone else None,
+                time_zone=_text(metadata.get("time_zone")),
+                locale=_text(metadata.get("locale")),
                 asked=state.values.get("asked", ()),
                 decisions=state.values.get("decisions", {}),
             )
@@ -129,11 +129,13 @@ def _turn(
     changes: Mapping[Call, Sequence[Change]],
     places: dict[str, Place],
 ) -> Turn:
+    zone, locale = _whereabouts(episode)
     return Turn(
         kind="run" if episode.kind == "run" else "update",
         start=places[episode.start_id] if episode.start_id else None,
         at=episode.steps[0].at,
-        time_zone=_zone(episode),
+        time_zone=zone,
+        locale=locale,
         input=None if episode.input is None else write_messages(episode.input),
         as_node=episode.as_node,
         elsewhere=[change for call in calls for change in changes[call]],
@@ -147,13 +149,21 @@ def _turn(
     )
 
 
-def _zone(episode: Episode) -> str | None:
+def _whereabouts(episode: Episode) -> tuple[str | None, str | None]:
+    """The zone and the locale of a run."""
     for message in episode.new:
         if isinstance(message, ToolMessage):
-            zone = message.additional_kwargs.get(TIME_ZONE)
-            if isinstance(zone, str):
-                return zone
-    return next((step.time_zone for step in episode.steps if step.time_zone), None)
+            said = message.additional_kwargs
+            if (zone := _text(said.get(TIME_ZONE))) is not None:
+                return zone, _text(said.get(LOCALE))
+    return (
+        next((step.time_zone for step in episode.steps if step.time_zone), None),
+        next((step.locale for step in episode.steps if step.locale), None),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _order(calls: Sequence[Call]) -> list[str]:

@@ -44,8 +44,10 @@ class Step:
     #: The nodes that were to run after it.
     next: tuple[str, ...]
     messages: Sequence[BaseMessage]
-    #: The zone that the run's context named, where the checkpoint's metadata tells it.
+    #: The zone and the locale that the run's context named, where the checkpoint's metadata tells
+    #: them.
     time_zone: str | None = None
+    locale: str | None = None
     #: The calls that a person was asked about last, by their ids, and what was decided last.
     asked: Sequence[str] = ()
     decisions: Mapping[str, Decision] = field(default_factory=dict)

@@ -81,7 +81,8 @@ class _Player:
             toolbox=self._tools,
             models=self._models,
             clock=self._clock,
-            settings=AgentSettings(),
+            # A turn without a locale was without one, whatever this machine is told.
+            settings=AgentSettings(locale=None),
             gate=ScriptedGate(call_id for turn in recording.turns for call_id in turn.asked),
         ).compile(checkpointer=TranscriptSaver(database.pool))
 
@@ -146,7 +147,7 @@ class _Player:
             await self._graph.ainvoke(
                 given,
                 {**config, "recursion_limit": limit or STEP_LIMIT},
-                context=Context(time_zone=turn.time_zone),
+                context=Context(time_zone=turn.time_zone, locale=turn.locale),
                 durability="sync",
             )
             config = self._thread

@@ -82,8 +82,9 @@ class Turn(_Part):
     #: The checkpoint it starts from; none for the thread's latest.
     start: Place | None = None
     at: datetime
-    #: The zone of the run's context.
+    #: The zone and the locale of the run's context.
     time_zone: str | None = None
+    locale: str | None = None
     #: What was sent or edited, to be merged into the messages; none where a run only goes on.
     input: list[Form] | None = None
     #: For an update: the node in whose name it was made.

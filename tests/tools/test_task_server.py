@@ -281,6 +281,8 @@ async def test_a_call_for_nobody_is_refused(database: Database, database_url: st
         (META_KEY, 7),
         (META_KEY, "k" * 501),
         (META_LOCALE, 7),
+        (META_LOCALE, "germany"),
+        (META_LOCALE, "de_AT.UTF-8"),
         (META_THREAD, ["t"]),
         (META_TURN, ""),
         (META_RECORDED_ONLY, "yes"),
