@@ -14,9 +14,11 @@ from storage.checkpointer import TranscriptSaver
 from storage.database import Database
 from tools.client import TaskTools
 
+from .elsewhere import changes_elsewhere
 from .history import Episode, Step, episodes_of
-from .ledger import Call, changes_elsewhere, order_of
+from .ledger import Call
 from .messages import write_messages
+from .order import order_of
 from .recording import Change, Place, Recording, Turn
 from .rows import read_conversation, read_ledger, read_reached_rows
 from .scripted import ScriptedModel, ScriptedModels

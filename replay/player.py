@@ -19,9 +19,10 @@ from storage.checkpointer import TranscriptSaver
 from storage.database import Database
 from tools.client import TaskTools
 
+from .edits import edit_between, new_among
 from .errors import InvalidRecordingError, ReplayError, ThreadNotFoundError
 from .export import executed_at
-from .history import CLEAR, COPY, edit_between, is_notice, new_among
+from .history import CLEAR, COPY, is_notice
 from .messages import read_messages
 from .recording import Place, RecordedRow, Recording, Turn
 from .rows import read_checkpoints, read_conversation, read_rows
