@@ -11,17 +11,27 @@ from langchain_core.tools import BaseTool, StructuredTool
 from storage.database import Database
 from tools.client import TaskTools
 
-from .recording import Change
-from .world import make_change
+from .others import Answers, RecordedTool
+from .recording import Change, Title
+from .world import make_change, put_title
 
 
 class ReplayTools:
-    """The tools of one replay. `begin` is called before each turn."""
+    """The tools of one replay. `begin` is called before each turn.
 
-    def __init__(self, tools: TaskTools, database: Database) -> None:
+    Args:
+        tools: the task tools.
+        database: what they work on.
+        others: tools that answer from the recording.
+    """
+
+    def __init__(
+        self, tools: TaskTools, database: Database, others: Sequence[RecordedTool] = ()
+    ) -> None:
         self._tools = tools
         self._database = database
-        self._changes: dict[str, list[Change]] = {}
+        self._others = others
+        self._found: dict[str, list[Change | Title]] = {}
         self._done: dict[str, asyncio.Event] = {}
         self._earlier: dict[str, str] = {}
 
@@ -30,7 +40,8 @@ class ReplayTools:
         messages: Iterable[BaseMessage],
         made: Mapping[str, str],
         order: Sequence[str],
-        changes: Iterable[Change],
+        found: Iterable[Change | Title],
+        answers: Answers | None = None,
     ) -> None:
         """Prepare a turn.
 
@@ -39,7 +50,8 @@ class ReplayTools:
             made: the calls that the turn makes, by their ids, with the names of their tools.
             order: the ids of calls of one step in the order in which they are to take effect; the
                 others do so in the order in which they were written.
-            changes: what is changed before which call.
+            found: what is put there before which call.
+            answers: what the other tools answer.
         """
         known = {tool.name for tool in await self._tools.tools()}
         # Nobody may wait for a call that comes to no tool.
@@ -51,13 +63,15 @@ class ReplayTools:
                 step = [str(call["id"]) for call in message.tool_calls if call["id"] in self._done]
                 step.sort(key=lambda call_id: place.get(call_id, -1))
                 self._earlier |= dict(zip(step[1:], step, strict=False))
-        self._changes = {}
-        for change in changes:
-            self._changes.setdefault(change.before, []).append(change)
+        self._found = {}
+        for one in found:
+            self._found.setdefault(one.before, []).append(one)
+        for tool in self._others:
+            tool.answers = answers or {}
 
     async def tools(self) -> list[BaseTool]:
-        """The task tools; each waits for its place in the order."""
-        return [self._in_order(tool) for tool in await self._tools.tools()]
+        """The task tools, of which each waits for its place in the order, and the others."""
+        return [*(self._in_order(tool) for tool in await self._tools.tools()), *self._others]
 
     def _in_order(self, tool: BaseTool) -> BaseTool:
         if not isinstance(tool, StructuredTool) or tool.coroutine is None:
@@ -71,8 +85,11 @@ class ReplayTools:
             if (earlier := self._earlier.get(call_id)) is not None:
                 await self._done[earlier].wait()
             try:
-                for change in self._changes.pop(call_id, []):
-                    await make_change(self._database, change)
+                for one in self._found.pop(call_id, []):
+                    if isinstance(one, Title):
+                        await put_title(self._database, one)
+                    else:
+                        await make_change(self._database, one)
                 return await call(*args, **kwargs)
             finally:
                 if call_id in self._done:

@@ -9,11 +9,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from storage.checkpointer import LOCAL_USER
 from storage.database import Database
+from storage.models import Conversation
 from tools.changing.ledger import lock_user, next_position
 from tools.models import Task, TaskCall, TaskEvent, TaskList
 from tools.snapshots import LIST_COLUMNS, TASK_COLUMNS, list_from, snapshot, task_from
 
-from .recording import Change
+from .recording import Change, Title
 
 
 async def make_change(database: Database, change: Change) -> None:
@@ -21,18 +22,20 @@ async def make_change(database: Database, change: Change) -> None:
     async with database.session() as session:
         user_id = await lock_user(session, LOCAL_USER)
         key = change.key or str(uuid4())
-        # A call may have made several changes, and is recorded once.
-        await session.exec(
-            insert(TaskCall)
-            .values(
-                user_id=user_id,
-                key=key,
-                tool=change.tool,
-                result=change.result or {},
-                created_at=change.at,
+        # What a call answered may have been thrown away, and with it the name of its tool.
+        if change.tool:
+            # A call may have made several changes, and is recorded once.
+            await session.exec(
+                insert(TaskCall)
+                .values(
+                    user_id=user_id,
+                    key=key,
+                    tool=change.tool,
+                    result=change.result or {},
+                    created_at=change.at,
+                )
+                .on_conflict_do_nothing()
             )
-            .on_conflict_do_nothing()
-        )
         if change.action is not None:
             row, before, after = await _put_row(session, user_id, change)
             session.add(
@@ -54,6 +57,19 @@ async def make_change(database: Database, change: Change) -> None:
                     created_at=change.at,
                 )
             )
+        await session.commit()
+
+
+async def put_title(database: Database, title: Title) -> None:
+    """Make another conversation of the user be called like that."""
+    async with database.session() as session:
+        user_id = await lock_user(session, LOCAL_USER)
+        row = {"user_id": user_id, "thread_id": title.thread, "title": title.title}
+        await session.exec(
+            insert(Conversation)
+            .values(id=uuid4(), **row)
+            .on_conflict_do_update(index_elements=["thread_id"], set_={"title": title.title})
+        )
         await session.commit()
 
 
