@@ -61,6 +61,12 @@ async def export_thread(database: Database, thread_id: str) -> Recording:
         turn.elsewhere = [change for call in some for change in changes[call]]
         turn.titles = [title for call in some for title in titles[call]]
         turn.order = _order(some)
+        turn.copied_from = {
+            call.id: event.thread
+            for call in some
+            for event in call.events[:1]
+            if event.thread not in (None, thread_id)
+        }
         turn.others = [
             OtherCall(call=one.id, tool=one.tool, arguments=one.arguments) for one in answered
         ]

@@ -201,6 +201,7 @@ class _Player:
                 for other in turn.others
                 if other.call in told
             },
+            turn.copied_from,
         )
 
 

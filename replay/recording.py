@@ -125,6 +125,9 @@ class Turn(_Part):
     titles: list[Title] = Field(default_factory=list)
     #: The calls that a replay answers from the recording, as their tools can't be run.
     others: list[OtherCall] = Field(default_factory=list)
+    #: Where the thread is a copy: of the calls that changed something before it was copied, the
+    #: thread that they were made in, by the calls' ids.
+    copied_from: dict[str, str] = Field(default_factory=dict)
     #: The tool calls in the order in which they took effect, where they were made at once and that
     #: was not the order in which the model wrote them.
     order: list[str] = Field(default_factory=list)

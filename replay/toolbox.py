@@ -13,7 +13,7 @@ from tools.client import TaskTools
 
 from .others import Answers, RecordedTool
 from .recording import Change, Title
-from .world import make_change, put_title
+from .world import make_change, move_last_changes, put_title
 
 
 class ReplayTools:
@@ -32,6 +32,7 @@ class ReplayTools:
         self._database = database
         self._others = others
         self._found: dict[str, list[Change | Title]] = {}
+        self._copied_from: Mapping[str, str] = {}
         self._done: dict[str, asyncio.Event] = {}
         self._earlier: dict[str, str] = {}
 
@@ -42,6 +43,7 @@ class ReplayTools:
         order: Sequence[str],
         found: Iterable[Change | Title],
         answers: Answers | None = None,
+        copied_from: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare a turn.
 
@@ -52,6 +54,8 @@ class ReplayTools:
                 others do so in the order in which they were written.
             found: what is put there before which call.
             answers: what the other tools answer.
+            copied_from: the threads that calls were made in, by their ids, where the conversation
+                is a copy.
         """
         known = {tool.name for tool in await self._tools.tools()}
         # Nobody may wait for a call that comes to no tool.
@@ -66,6 +70,7 @@ class ReplayTools:
         self._found = {}
         for one in found:
             self._found.setdefault(one.before, []).append(one)
+        self._copied_from = copied_from or {}
         for tool in self._others:
             tool.answers = answers or {}
 
@@ -90,7 +95,10 @@ class ReplayTools:
                         await put_title(self._database, one)
                     else:
                         await make_change(self._database, one)
-                return await call(*args, **kwargs)
+                answer = await call(*args, **kwargs)
+                if (thread := self._copied_from.get(call_id)) is not None:
+                    await move_last_changes(self._database, thread)
+                return answer
             finally:
                 if call_id in self._done:
                     self._done[call_id].set()

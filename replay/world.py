@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -69,6 +70,25 @@ async def put_title(database: Database, title: Title) -> None:
             insert(Conversation)
             .values(id=uuid4(), **row)
             .on_conflict_do_update(index_elements=["thread_id"], set_={"title": title.title})
+        )
+        await session.commit()
+
+
+async def move_last_changes(database: Database, thread: str) -> None:
+    """Say of the last call that changed something that it was made in another thread."""
+    async with database.session() as session:
+        user_id = await lock_user(session, LOCAL_USER)
+        last = (
+            select(TaskEvent.key)
+            .where(col(TaskEvent.user_id) == user_id)
+            .order_by(col(TaskEvent.position).desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        await session.exec(
+            update(TaskEvent)
+            .where(col(TaskEvent.user_id) == user_id, col(TaskEvent.key) == last)
+            .values(thread_id=thread)
         )
         await session.commit()
 

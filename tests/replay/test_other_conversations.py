@@ -99,6 +99,21 @@ async def test_a_change_whose_answer_was_thrown_away_is_of_no_known_tool(
     await replays()
 
 
+async def test_a_copy_knows_what_was_done_before_it_was_made(talk: Talk, replays: Replays) -> None:
+    await talk.say("Add milk", adds("Milk", "Bread"), says("Added both"))
+    await talk.copy("thread", "copy")
+    await talk.say("Undo", calls(("undo_changes", {})), says("Nothing to undo"), thread="copy")
+    await talk.say("Done", calls(("complete_tasks", {"tasks": ["1"]})), says("Ok"), thread="copy")
+    activity = calls(("find_activity", {}))
+    messages = await talk.say("What?", activity, says("This."), thread="copy")
+    shown = str(messages[-2].text)
+    assert [shown.count(thread) for thread in ('"thread":"thread"', '"thread":"copy"')] == [2, 1]
+
+    recording = await replays("copy")
+
+    assert set(recording.turns[0].copied_from.values()) == {"thread"}
+
+
 @pytest.mark.parametrize("turn", [False, True])
 async def test_the_activity_of_a_task_or_a_turn_of_another_conversation(
     talk: Talk, replays: Replays, turn: bool
