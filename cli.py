@@ -194,6 +194,7 @@ def chat(
     time_zone: Annotated[
         str | None, typer.Option(help="The zone of “tomorrow at 9”, such as Europe/Vienna.")
     ] = None,
+    locale: Annotated[str | None, typer.Option(help="How you write dates, such as de-AT.")] = None,
     approval: Annotated[
         Literal["off", "deletes", "writes"] | None,
         typer.Option(help="What needs your approval; else as the server says."),
@@ -203,6 +204,7 @@ def chat(
     ] = False,
 ) -> None:
     """Talk to the agent, in a terminal or through a pipe: each line is a message."""
+    from graph.locales import known_locale
     from graph.zones import known_zone
     from server.chat import open_chat
     from server.talk import Talk
@@ -212,7 +214,12 @@ def chat(
             known_zone(time_zone)
         except ValueError as error:
             raise ChatError(f"--time-zone: {error}.") from error
-    choices = {"model": model, "time_zone": time_zone, "approval": approval}
+    if locale:
+        try:
+            known_locale(locale)
+        except ValueError as error:
+            raise ChatError(f"--locale: {error}.") from error
+    choices = {"model": model, "time_zone": time_zone, "locale": locale, "approval": approval}
     context = {name: choice for name, choice in choices.items() if choice is not None}
     with open_chat(url, thread, context) as opened:
         talk = Talk(opened, approve=approve)

@@ -11,7 +11,7 @@ from tools.context import Origin
 from .approval import NODE, ApprovalNode, ConfiguredGate, Consent, Gate, Router
 from .calls import Records, ToolCalls
 from .clock import Clock, SystemClock, call_time
-from .context import Context, zone_of
+from .context import Context, locale_of, zone_of
 from .errors import ModelUnavailableError
 from .model import ConfiguredModels, ModelSource
 from .nodes import AgentNode, CallNode
@@ -84,22 +84,24 @@ def task_origin() -> Origin:
     return Origin(message=origin.message, turn=origin.turn, recorded_only=origin.recorded_only)
 
 
-def _served() -> Any:
-    settings = AgentSettings()
+def _served(settings: AgentSettings) -> Any:
     # Asking the machine for its zone blocks, which the server forbids to a running graph.
     zone_of(None, settings)
     compiled = build_graph(toolbox=agent_tools, settings=settings).compile(name=NAME)
     return compiled.with_config(recursion_limit=settings.step_limit)
 
 
+_settings = AgentSettings()
+
 #: The tools of this process; closed by the HTTP app when the server stops.
 agent_tools = AgentTools(
     TaskTools(
         clock=call_time,
-        time_zone=lambda: zone_of(None, AgentSettings()),
+        time_zone=lambda: zone_of(None, _settings),
+        locale=lambda: locale_of(None, _settings),
         origin=task_origin,
     ),
     configured_servers(),
 )
 
-graph = _served()
+graph = _served(_settings)

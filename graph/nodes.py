@@ -13,7 +13,7 @@ from .answers import read_answer, with_new_call_ids
 from .approval import Consent, Gate, this_run
 from .calls import NOT_DECIDED, ToolCalls, of_another_server, rejected, unmade, unreadable
 from .clock import Clock, stopped_at
-from .context import Context, zone_of
+from .context import Context, Whereabouts, whereabouts_of
 from .data import DECISION, NO_TOOL, shown_to_model
 from .decisions import Decision, decided_call
 from .errors import NoMessageError
@@ -27,9 +27,10 @@ from .toolbox import Toolbox, by_name, server_of
 
 #: Where the audit record of a tool call finds the time of the call.
 EXECUTED_AT = "executed_at"
-#: The zone that a tool call's dates were understood in: it is stored nowhere else, and a replay
-#: needs it.
+#: The zone and the locale that a tool call's dates were understood in: they are stored nowhere
+#: else, and a replay needs them.
 TIME_ZONE = "time_zone"
+LOCALE = "locale"
 #: What the ids of the agent's own words begin with, those that no model was asked for. The rest is
 #: the id of the message they answer, so that a replay gives them the same.
 NOTICE = "notice-"
@@ -84,11 +85,12 @@ class AgentNode:
         if state["remaining_steps"] < 3:
             return {"messages": [_notice(OUT_OF_STEPS, before[-1])]}
         context = runtime.context
-        zone = zone_of(context, self._settings)
+        whereabouts = whereabouts_of(context, self._settings)
         model = await self._models.get(context.model if context else None)
         bound = model.bind_tools(await self._toolbox.tools())
-        messages = await mended(before, partial(self._answer, state, zone)) or before
-        prompt = [system_prompt(self._clock.now(), zone), *shown_to_model(messages)]
+        messages = await mended(before, partial(self._answer, state, whereabouts)) or before
+        instructions = system_prompt(self._clock.now(), whereabouts.zone, whereabouts.locale)
+        prompt = [instructions, *shown_to_model(messages)]
         with model_errors(getattr(model, "model_name", model._llm_type)):
             answer = await read_answer(bound.astream(prompt))
         answer = with_new_call_ids(answer, messages)
@@ -97,7 +99,9 @@ class AgentNode:
             update["asked"] = asked
         return update
 
-    async def _answer(self, state: State, zone: str, open_call: OpenCall) -> ToolMessage:
+    async def _answer(
+        self, state: State, whereabouts: Whereabouts, open_call: OpenCall
+    ) -> ToolMessage:
         """What became of a call that has no answer."""
         call = open_call.call
         decisions = state.get("decisions", {})
@@ -116,7 +120,7 @@ class AgentNode:
             origin = CallOrigin(message=open_call.message, turn=open_call.turn)
             with stopped_at(moment):
                 answer = await self._calls.look_up(call, origin, nameless=open_call.nameless)
-        return _result(answer, call, moment, zone, decision)
+        return _result(answer, call, moment, whereabouts, decision)
 
 
 class CallNode:
@@ -143,8 +147,8 @@ class CallNode:
         else:
             with stopped_at(moment):
                 answer = await self._made(state, origin, runtime.context)
-        zone = zone_of(runtime.context, self._settings)
-        return {"messages": [_result(answer, call, moment, zone, decision)]}
+        whereabouts = whereabouts_of(runtime.context, self._settings)
+        return {"messages": [_result(answer, call, moment, whereabouts, decision)]}
 
     async def _made(
         self, request: ToolRequest, origin: CallOrigin, context: Context | None
@@ -174,10 +178,16 @@ class CallNode:
 
 
 def _result(
-    answer: ToolMessage, call: ToolCall, moment: datetime, zone: str, decision: Decision | None
+    answer: ToolMessage,
+    call: ToolCall,
+    moment: datetime,
+    whereabouts: Whereabouts,
+    decision: Decision | None,
 ) -> ToolMessage:
     """The answer as it stands in the conversation."""
-    more: dict[str, Any] = {EXECUTED_AT: moment.isoformat(), TIME_ZONE: zone}
+    more: dict[str, Any] = {EXECUTED_AT: moment.isoformat(), TIME_ZONE: whereabouts.zone}
+    if whereabouts.locale is not None:
+        more[LOCALE] = whereabouts.locale
     if answer.additional_kwargs.get(NO_TOOL):
         more[NO_TOOL] = True
     if decision is not None:

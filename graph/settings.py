@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from .locales import known_locale
 from .zones import known_zone
 
 #: Which calls of tools wait for a person's approval: none, those that destroy something, or all
@@ -30,6 +31,10 @@ class AgentSettings(BaseSettings):
     #: The zone of runs that name none; the machine's own when unset.
     time_zone: Annotated[str | None, AfterValidator(lambda name: name and known_zone(name))] = (
         Field(default=None, validation_alias="TASK_AGENT_TIME_ZONE")
+    )
+    #: The locale that dates are written in, in runs that name none.
+    locale: Annotated[str | None, AfterValidator(lambda name: name and known_locale(name))] = Field(
+        default=None, validation_alias="TASK_AGENT_LOCALE"
     )
     #: Most graph steps in one run: a step calls the model, or runs the tools it asked for.
     step_limit: int = Field(default=50, ge=3, validation_alias="TASK_AGENT_STEP_LIMIT")

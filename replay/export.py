@@ -1,25 +1,28 @@
 """A stored conversation as a recording: from its checkpoints, its rows and the ledger of tasks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import ToolMessage
 
 from graph.agent import build_graph
-from graph.data import DECISION, NO_TOOL
-from graph.decisions import decided_call
-from graph.nodes import EXECUTED_AT, TIME_ZONE
+from graph.nodes import LOCALE, TIME_ZONE
 from storage.checkpointer import TranscriptSaver
 from storage.database import Database
 from tools.client import TaskTools
 
+from .elsewhere import changes_elsewhere
 from .history import Episode, Step, episodes_of
-from .ledger import Call, changes_elsewhere, order_of
+from .ledger import Call
+from .made import made_calls
 from .messages import write_messages
-from .recording import Change, Place, Recording, Turn
+from .order import order_of
+from .others import is_other, other_tools
+from .recording import OtherCall, Place, Recording, Turn
 from .rows import read_conversation, read_ledger, read_reached_rows
 from .scripted import ScriptedModel, ScriptedModels
+from .titles import titles_elsewhere
 
 
 async def export_thread(database: Database, thread_id: str) -> Recording:
@@ -34,7 +37,7 @@ async def export_thread(database: Database, thread_id: str) -> Recording:
     conversation = await read_conversation(database, thread_id)
     tools = TaskTools(lambda: database)
     try:
-        names = {tool.name for tool in await tools.tools()}
+        names = [tool.name for tool in await tools.tools()]
         steps = await _read_steps(database, tools, thread_id)
     finally:
         await tools.aclose()
@@ -42,16 +45,36 @@ async def export_thread(database: Database, thread_id: str) -> Recording:
     rows = await read_reached_rows(database, conversation.id, thread_id)
 
     episodes = episodes_of(steps)
-    calls = [_calls_of(episode, thread_id, names) for episode in episodes]
-    changes = changes_elsewhere([call for made in calls for call in made], entries)
+    made = [made_calls(episode) for episode in episodes]
+    calls = [[one.to_ledger(thread_id) for one in some if one.tool in names] for some in made]
+    # What the ledger knows was a task tool's, also if there is no such tool any more.
+    keys = {entry.key for entry in entries}
+    others = [
+        [one for one in some if is_other(one, names) and one.to_ledger(thread_id).key not in keys]
+        for some in made
+    ]
+    flat = [call for some in calls for call in some]
+    changes, titles = changes_elsewhere(flat, entries), titles_elsewhere(flat)
     places = _places(episodes)
+    turns = [_turn(episode, places) for episode in episodes]
+    for turn, some, answered in zip(turns, calls, others, strict=True):
+        turn.elsewhere = [change for call in some for change in changes[call]]
+        turn.titles = [title for call in some for title in titles[call]]
+        turn.order = _order(some)
+        turn.copied_from = {
+            call.id: event.thread
+            for call in some
+            for event in call.events[:1]
+            if event.thread not in (None, thread_id)
+        }
+        turn.others = [
+            OtherCall(call=one.id, tool=one.tool, arguments=one.arguments) for one in answered
+        ]
     return Recording(
         thread=thread_id,
         title=conversation.title,
-        turns=[
-            _turn(episode, made, changes, places)
-            for episode, made in zip(episodes, calls, strict=True)
-        ],
+        other_tools=other_tools(episodes, others, names),
+        turns=turns,
         leaf=conversation.leaf,
         rows=rows,
     )
@@ -66,7 +89,6 @@ async def _read_steps(database: Database, tools: TaskTools, thread_id: str) -> l
     async for state in compiled.aget_state_history({"configurable": {"thread_id": thread_id}}):
         metadata = state.metadata or {}
         parent = state.parent_config
-        zone = metadata.get("time_zone")
         steps.append(
             Step(
                 id=state.config["configurable"]["checkpoint_id"],
@@ -76,7 +98,8 @@ async def _read_steps(database: Database, tools: TaskTools, thread_id: str) -> l
                 at=datetime.fromisoformat(state.created_at or ""),
                 next=state.next,
                 messages=state.values.get("messages", []),
-                time_zone=zone if isinstance(zone, str) and zone else None,
+                time_zone=_text(metadata.get("time_zone")),
+                locale=_text(metadata.get("locale")),
                 asked=state.values.get("asked", ()),
                 decisions=state.values.get("decisions", {}),
             )
@@ -84,60 +107,16 @@ async def _read_steps(database: Database, tools: TaskTools, thread_id: str) -> l
     return sorted(steps, key=lambda step: step.id)
 
 
-def _calls_of(episode: Episode, thread_id: str, names: set[str]) -> list[Call]:
-    """The tool calls of a run that came to their tools, in the order of their results."""
-    asked = {
-        call["id"]: (call, message.id or "")
-        for message in [*episode.before, *(episode.input or []), *episode.new]
-        if isinstance(message, AIMessage)
-        for call in message.tool_calls
-    }
-    calls = []
-    for message in episode.new:
-        if not isinstance(message, ToolMessage) or message.tool_call_id not in asked:
-            continue
-        if (at := executed_at(message)) is None or message.additional_kwargs.get(NO_TOOL):
-            continue
-        call, step = asked[message.tool_call_id]
-        call = decided_call(call, message.additional_kwargs.get(DECISION))
-        if call["name"] not in names:
-            continue
-        artifact = message.artifact
-        calls.append(
-            Call(
-                thread_id=thread_id,
-                id=message.tool_call_id,
-                tool=call["name"],
-                arguments=call["args"],
-                at=at,
-                result=artifact.get("structured_content") if isinstance(artifact, dict) else None,
-                step=step,
-            )
-        )
-    return calls
-
-
-def executed_at(message: ToolMessage) -> datetime | None:
-    """When the call was made that the message answers; none where it doesn't tell."""
-    text = message.additional_kwargs.get(EXECUTED_AT)
-    return datetime.fromisoformat(text) if isinstance(text, str) else None
-
-
-def _turn(
-    episode: Episode,
-    calls: Sequence[Call],
-    changes: Mapping[Call, Sequence[Change]],
-    places: dict[str, Place],
-) -> Turn:
+def _turn(episode: Episode, places: dict[str, Place]) -> Turn:
+    zone, locale = _whereabouts(episode)
     return Turn(
         kind="run" if episode.kind == "run" else "update",
         start=places[episode.start_id] if episode.start_id else None,
         at=episode.steps[0].at,
-        time_zone=_zone(episode),
+        time_zone=zone,
+        locale=locale,
         input=None if episode.input is None else write_messages(episode.input),
         as_node=episode.as_node,
-        elsewhere=[change for call in calls for change in changes[call]],
-        order=_order(calls),
         messages=write_messages(episode.added),
         asked=episode.asked,
         answers=[None if answer is None else list(answer.values()) for answer in episode.answers],
@@ -147,13 +126,21 @@ def _turn(
     )
 
 
-def _zone(episode: Episode) -> str | None:
+def _whereabouts(episode: Episode) -> tuple[str | None, str | None]:
+    """The zone and the locale of a run."""
     for message in episode.new:
         if isinstance(message, ToolMessage):
-            zone = message.additional_kwargs.get(TIME_ZONE)
-            if isinstance(zone, str):
-                return zone
-    return next((step.time_zone for step in episode.steps if step.time_zone), None)
+            said = message.additional_kwargs
+            if (zone := _text(said.get(TIME_ZONE))) is not None:
+                return zone, _text(said.get(LOCALE))
+    return (
+        next((step.time_zone for step in episode.steps if step.time_zone), None),
+        next((step.locale for step in episode.steps if step.locale), None),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _order(calls: Sequence[Call]) -> list[str]:

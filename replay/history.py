@@ -15,14 +15,14 @@ it is then what its new messages begin with.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, RemoveMessage, ToolMessage
-from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from graph.approval import NODE as APPROVAL
 from graph.decisions import Decision
 from graph.nodes import NOTICE, OUT_OF_STEPS
+
+from .edits import edit_between, merged, new_among
 
 #: LangGraph's name of the node that merges a run's input.
 START = "__start__"
@@ -44,8 +44,10 @@ class Step:
     #: The nodes that were to run after it.
     next: tuple[str, ...]
     messages: Sequence[BaseMessage]
-    #: The zone that the run's context named, where the checkpoint's metadata tells it.
+    #: The zone and the locale that the run's context named, where the checkpoint's metadata tells
+    #: them.
     time_zone: str | None = None
+    locale: str | None = None
     #: The calls that a person was asked about last, by their ids, and what was decided last.
     asked: Sequence[str] = ()
     decisions: Mapping[str, Decision] = field(default_factory=dict)
@@ -105,33 +107,6 @@ class Episode:
 def episodes_of(steps: Iterable[Step]) -> list[Episode]:
     """What happened, from all checkpoints of a thread, the oldest first."""
     return _Reading().read(steps)
-
-
-def edit_between(before: Sequence[BaseMessage], after: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """The messages that LangGraph's reducer makes `after` of `before` with."""
-    old = {message.id: message for message in before}
-    kept = {message.id for message in after}
-    edit: list[BaseMessage] = [
-        RemoveMessage(id=message.id)
-        for message in before
-        if message.id is not None and message.id not in kept
-    ]
-    edit += [message for message in after if not _same(old.get(message.id), message)]
-    # The reducer replaces in place and appends at the end; whatever else was done, begin anew.
-    if _merged(before, edit) != list(after):
-        edit = [RemoveMessage(id=REMOVE_ALL_MESSAGES), *after]
-    return edit
-
-
-def new_among(messages: Sequence[BaseMessage], before: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """The messages of an edit that it does not merely put in another place."""
-    if not any(_removes_all(message) for message in messages):
-        return list(messages)
-    return [
-        message
-        for message in messages
-        if not _removes_all(message) and not any(_same(old, message) for old in before)
-    ]
 
 
 class _Reading:
@@ -228,7 +203,7 @@ class _Reading:
         else:
             episode = self._begin("run", step, parent)
             episode.input = sent or None
-            added = edit_between(_merged(before, sent), step.messages)
+            added = edit_between(merged(before, sent), step.messages)
             episode.begins_with_answer = answers
         if answers:
             asked_again = step.next == (APPROVAL,) and not edit
@@ -286,33 +261,16 @@ def _leading_input(edit: Sequence[BaseMessage]) -> list[BaseMessage]:
     return sent
 
 
-def _is_out_of_steps(message: BaseMessage) -> bool:
-    return is_notice(message) and message.content == OUT_OF_STEPS
-
-
 def is_notice(message: BaseMessage) -> bool:
     """Whether the agent said it of itself, without asking a model."""
     return isinstance(message, AIMessage) and (message.id or "").startswith(NOTICE)
 
 
-def _removes_all(message: BaseMessage) -> bool:
-    return isinstance(message, RemoveMessage) and message.id == REMOVE_ALL_MESSAGES
+def _is_out_of_steps(message: BaseMessage) -> bool:
+    return is_notice(message) and message.content == OUT_OF_STEPS
 
 
 def _makes(message: BaseMessage, call_id: str) -> bool:
     return isinstance(message, AIMessage) and any(
         call["id"] == call_id for call in message.tool_calls
     )
-
-
-def _same(old: BaseMessage | None, new: BaseMessage) -> bool:
-    return old is new or old == new
-
-
-def _merged(before: Sequence[BaseMessage], edit: Sequence[BaseMessage]) -> list[Any]:
-    left: list[Any] = list(before)
-    right: list[Any] = list(edit)
-    try:
-        return list(add_messages(left, right))
-    except ValueError:  # To remove a message that isn't there, say.
-        return []

@@ -1,24 +1,13 @@
-"""Which changes of a user's tasks a conversation found made, and in which order its own took
-effect, told from the ledger: `task_calls` and `task_events`. Pure: no I/O.
-
-A tool's result depends on the tasks and lists that were there. Those that the conversation's own
-calls made are there again when the calls are made again; all others have to be put there first.
+"""The ledger of a user's tasks, `task_calls` and `task_events`, beside the calls of a conversation.
+Pure: no I/O.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tools.client import idempotency_key
-
-from .recording import Change
-
-FIND = "find_tasks"
-#: Tools whose answers depend on every change there was, and not only on what came of them.
-READ_LEDGER = frozenset(("undo_changes", "find_activity"))
-#: Arguments of find_tasks that don't narrow what it finds.
-_NOT_NARROWING = frozenset(("state", "sort", "limit"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,86 +73,8 @@ class Call:
         return self.entry.events if self.entry else ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A change that a call found made; without an event, a call that changed nothing."""
-
-    entry: Entry
-    event: Event | None
-
-    @property
-    def target(self) -> int | str | None:
-        return None if self.event is None else self.event.target
-
-
-class _Names:
-    """What the rows that ids stand for are called: ids are others each time a row is made."""
-
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        events = [event for entry in entries for event in entry.events]
-        rows = [(event.number, event.after or event.before or {}) for event in events]
-        self.numbers = {row["id"]: number for number, row in rows if number and "id" in row}
-        #: The names of the lists that there are, after the changes so far.
-        self.lists: dict[str, str] = {}
-
-    def follow(self, event: Event) -> None:
-        """Take in that a change has been made."""
-        if event.list_id is not None and event.after is not None:
-            self.lists[event.list_id] = event.after["name"]
-
-
-def changes_elsewhere(calls: Sequence[Call], entries: Sequence[Entry]) -> dict[Call, list[Change]]:
-    """The changes that have to be made before each call, the oldest first.
-
-    `calls` are those of a whole thread in the order in which they were made; each is given the
-    entry that it made. Of several changes to one task or list before a call only the last is kept,
-    and of what was deleted only the number that the next one depends on; unless a call of the
-    thread reads the ledger itself, which then has to be whole.
-    """
-    elsewhere = _match(calls, entries)
-    named = _Names(entries)
-    keys = {call.key for call in calls} - {None}
-    whole = any(call.tool in READ_LEDGER for call in calls)
-    changes: dict[Call, list[Change]] = {}
-    waiting = sorted(elsewhere, key=_began)
-    seen: set[int | str] = set()
-    for call in sorted(calls, key=lambda call: call.at):
-        found = [
-            one
-            for entry in waiting
-            if entry.at < call.at
-            for one in _found(entry, entry.key in keys)
-        ]
-        waiting = [entry for entry in waiting if entry.at >= call.at]
-        made = found if whole else _condensed(found, keys, seen)
-        seen |= {one.target for one in made if one.target is not None}
-        changes[call] = [
-            _change(call, one, named, own=one.entry.key in keys, whole=whole) for one in made
-        ]
-        for event in call.events:
-            named.follow(event)
-        seen |= {event.target for event in call.events if event.target is not None}
-    return changes
-
-
-def order_of(calls: Sequence[Call]) -> list[str]:
-    """The calls of one step in the order in which they took effect, as far as it can be told."""
-    left = list(calls)
-    order: list[str] = []
-    while left:
-        free = [
-            call
-            for call in left
-            if not any(_took_effect_before(other, call) for other in left if other is not call)
-        ]
-        first = (free or left)[0]
-        left.remove(first)
-        order.append(first.id)
-    return order
-
-
-def _match(calls: Iterable[Call], entries: Sequence[Entry]) -> list[Entry]:
-    """Give each call its entry; the entries that are left belong to no call."""
+def assign(calls: Iterable[Call], entries: Sequence[Entry]) -> list[Entry]:
+    """Give each call its entry; returned are the entries that are left, which belong to no call."""
     left = list(entries)
     for call in calls:
         for entry in left:
@@ -180,136 +91,3 @@ def _made_by(entry: Entry, call: Call) -> bool:
         return False
     # A copied thread has another name, and so have its calls.
     return entry.key == call.key or (entry.result is not None and entry.result == call.result)
-
-
-def _began(entry: Entry) -> tuple[datetime, int]:
-    return entry.at, entry.events[0].position if entry.events else 0
-
-
-def _found(entry: Entry, own: bool) -> list[_Found]:
-    """What has to be known of an entry; of others' calls that changed nothing, nothing."""
-    if own and not entry.events:
-        return [_Found(entry, None)]
-    return [_Found(entry, event) for event in entry.events]
-
-
-def _condensed(
-    found: Sequence[_Found], keys: set[str | None], seen: set[int | str]
-) -> list[_Found]:
-    last = {one.target: one for one in found}
-    numbers = [number for number in (*seen, *last) if isinstance(number, int)]
-    highest = max(numbers, default=0)
-    kept = [
-        one
-        for one in found
-        if one.entry.key in keys
-        or (
-            one is last[one.target]
-            # What was there before has to go; of what wasn't, the number may matter.
-            and (
-                (one.event is not None and one.event.after is not None)
-                or one.target in seen
-                or one.target == highest
-            )
-        )
-    ]
-    return _possible(kept, keys)
-
-
-def _possible(kept: Sequence[_Found], keys: set[str | None]) -> list[_Found]:
-    """In an order in which they can be made: lists before their tasks, parents before their parts,
-    and deleted the other way round."""
-    if any(one.entry.key in keys for one in kept):
-        return list(kept)
-    rows = {
-        str(one.event.after["id"]): one
-        for one in kept
-        if one.event is not None and one.event.after is not None and "id" in one.event.after
-    }
-    gone = [one for one in kept if one.event is not None and one.event.after is None]
-    left = [one for one in kept if one not in gone]
-    ordered: list[_Found] = []
-    while left:
-        waiting = {key for key, one in rows.items() if one in left}
-        free = [one for one in left if not _needs(one) & waiting] or left[:1]
-        ordered += free
-        left = [one for one in left if one not in free]
-    tasks = [one for one in gone if isinstance(one.target, int)]
-    return [*ordered, *tasks, *(one for one in gone if one not in tasks)]
-
-
-def _needs(one: _Found) -> set[str]:
-    """The ids of the rows that have to be there before this one."""
-    after: Mapping[str, Any] = (one.event and one.event.after) or {}
-    return {str(after[name]) for name in ("list_id", "parent_id") if after.get(name)}
-
-
-def _change(call: Call, found: _Found, named: _Names, *, own: bool, whole: bool) -> Change:
-    entry, event = found.entry, found.event
-    change = Change(
-        before=call.id,
-        at=entry.at,
-        tool=entry.tool,
-        # Another conversation's keys and answers are of no use here.
-        key=entry.key if own else None,
-        result=entry.result if own else None,
-    )
-    if event is None:
-        return change
-    change.action, change.item = event.action, event.item
-    change.number, change.row = event.number, event.after
-    after = event.after or {}
-    change.list = named.lists.get(event.list_id or after.get("list_id") or "")
-    change.parent = named.numbers.get(after.get("parent_id"))
-    named.follow(event)
-    if own or whole:
-        change.turn, change.thread = event.turn, event.thread
-        change.message, change.undoes = event.message, event.undoes
-    return change
-
-
-def _took_effect_before(first: Call, second: Call) -> bool:
-    """Whether the ledger or the results of two calls of one step show that one came first."""
-    if first.events and second.events:
-        return first.events[0].position < second.events[0].position
-    if first.events and second.tool == FIND:
-        return _shown(first, second) is True
-    if second.events and first.tool == FIND:
-        return _shown(second, first) is False
-    return False
-
-
-def _shown(change: Call, reading: Call) -> bool | None:
-    """Whether a list of tasks shows what a call changed; none where it can't be told."""
-    verdicts = [_shows(event, change, reading) for event in change.events]
-    return next((verdict for verdict in verdicts if verdict is not None), None)
-
-
-def _shows(event: Event, change: Call, reading: Call) -> bool | None:
-    if reading.result is None or event.number is None:
-        return None
-    tasks = {task["number"]: task for task in reading.result["tasks"]}
-    listed = tasks.get(event.number)
-    if event.after is not None and listed is not None:
-        seen = _view(change.result, event.number)
-        return None if seen is None else bool(listed == seen)
-    if listed is not None:
-        return False  # It is deleted, and yet listed.
-    if set(reading.arguments) - _NOT_NARROWING or reading.result["total"] > len(tasks):
-        return None
-    match event.action, reading.arguments.get("state", "open"):
-        case ("added", "open" | "all") | ("completed", "completed") | ("reopened", "open"):
-            return False
-        case ("deleted" | "completed", "open") | ("deleted", "all") | ("reopened", "completed"):
-            return True
-        case _:
-            return None
-
-
-def _view(result: Mapping[str, Any] | None, number: int) -> Any:
-    """The task of that number as the answer to a change shows it."""
-    for item in (result or {}).get("results", ()):
-        for name in ("task", "next"):
-            if (item.get(name) or {}).get("number") == number:
-                return item[name]
-    return None

@@ -19,10 +19,12 @@ from storage.checkpointer import TranscriptSaver
 from storage.database import Database
 from tools.client import TaskTools
 
+from .edits import edit_between, new_among
 from .errors import InvalidRecordingError, ReplayError, ThreadNotFoundError
-from .export import executed_at
-from .history import CLEAR, COPY, edit_between, is_notice, new_among
+from .history import CLEAR, COPY, is_notice
+from .made import executed_at
 from .messages import read_messages
+from .others import recorded_tools
 from .recording import Place, RecordedRow, Recording, Turn
 from .rows import read_checkpoints, read_conversation, read_rows
 from .scripted import Line, ScriptedClock, ScriptedGate, ScriptedModel, ScriptedModels
@@ -71,7 +73,7 @@ class _Player:
     def __init__(self, recording: Recording, database: Database, tools: TaskTools) -> None:
         self._recording = recording
         self._database = database
-        self._tools = ReplayTools(tools, database)
+        self._tools = ReplayTools(tools, database, recorded_tools(recording))
         self._models = ScriptedModels(ScriptedModel())
         self._clock = ScriptedClock(datetime.now(UTC))
         self._places: dict[tuple[int, int], str] = {}
@@ -81,7 +83,8 @@ class _Player:
             toolbox=self._tools,
             models=self._models,
             clock=self._clock,
-            settings=AgentSettings(),
+            # A turn without a locale was without one, whatever this machine is told.
+            settings=AgentSettings(locale=None),
             gate=ScriptedGate(call_id for turn in recording.turns for call_id in turn.asked),
         ).compile(checkpointer=TranscriptSaver(database.pool))
 
@@ -146,7 +149,7 @@ class _Player:
             await self._graph.ainvoke(
                 given,
                 {**config, "recursion_limit": limit or STEP_LIMIT},
-                context=Context(time_zone=turn.time_zone),
+                context=Context(time_zone=turn.time_zone, locale=turn.locale),
                 durability="sync",
             )
             config = self._thread
@@ -187,7 +190,19 @@ class _Player:
             for message in answers
             if executed_at(message) is not None and not message.additional_kwargs.get(NO_TOOL)
         }
-        await self._tools.begin([*transcript, *recorded], made, turn.order, turn.elsewhere)
+        told = {message.tool_call_id: message for message in answers}
+        await self._tools.begin(
+            [*transcript, *recorded],
+            made,
+            turn.order,
+            [*turn.elsewhere, *turn.titles],
+            {
+                other.call: (other.arguments, told[other.call])
+                for other in turn.others
+                if other.call in told
+            },
+            turn.copied_from,
+        )
 
 
 def _script(transcript: Sequence[BaseMessage], recorded: Sequence[BaseMessage]) -> list[Line]:

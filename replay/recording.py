@@ -5,6 +5,7 @@ A recording is JSON, written to be read and compared by people:
     format      2
     thread      LangGraph's id of the thread; the names of its tool calls are made with it
     title       the conversation's title
+    other_tools tools beside the task tools; their calls are answered from the recording
     turns       what happened, in the order in which it happened; see `Turn`
     leaf        the digest of the active branch's last message
     rows        the rows of `messages`, every branch, parents before children; see `RecordedRow`
@@ -13,7 +14,8 @@ Messages have the form that `replay.messages` describes. A digest covers a messa
 it, so equal digests are equal transcripts.
 
 A recording holds all that was said, and the tasks that its tools could see, those of the user's
-other conversations too. No key, no user's name and no setting of the server is in it.
+other conversations too, with their titles where a tool showed them. Of tools of other servers it
+holds what they answered. No key, no user's name and no setting of the server is in it.
 """
 
 import json
@@ -51,7 +53,7 @@ class Change(_Part):
     #: The tool call before which it happened.
     before: str
     at: datetime
-    #: The tool that made it.
+    #: The tool that made it; empty where that is not known any more.
     tool: str
     #: What was done: added, updated, completed, deleted …; none where nothing was.
     action: str | None = None
@@ -75,6 +77,33 @@ class Change(_Part):
     result: dict[str, Any] | None = None
 
 
+class Title(_Part):
+    """What another conversation of the user was called when a tool call showed its title."""
+
+    #: The tool call.
+    before: str
+    thread: str
+    #: None where it was shown without one: it had been deleted, say.
+    title: str | None = None
+
+
+class OtherTool(_Part):
+    """A tool of another server than the task server."""
+
+    name: str
+    #: Whether it was known to change nothing, where an answer of the agent depends on that.
+    only_reads: bool = False
+
+
+class OtherCall(_Part):
+    """A call of such a tool. Its answer is among the turn's messages."""
+
+    call: str
+    tool: str
+    #: What it was made with, after a person's edit if there was one.
+    arguments: dict[str, Any]
+
+
 class Turn(_Part):
     """A run of the graph, or an edit of its state by `update_state`."""
 
@@ -82,14 +111,23 @@ class Turn(_Part):
     #: The checkpoint it starts from; none for the thread's latest.
     start: Place | None = None
     at: datetime
-    #: The zone of the run's context.
+    #: The zone and the locale of the run's context.
     time_zone: str | None = None
+    locale: str | None = None
     #: What was sent or edited, to be merged into the messages; none where a run only goes on.
     input: list[Form] | None = None
     #: For an update: the node in whose name it was made.
     as_node: str | None = None
     #: Changes that the tools of this turn found made.
     elsewhere: list[Change] = Field(default_factory=list)
+    #: The titles of other conversations that the tools of this turn showed, where they are not
+    #: those of before.
+    titles: list[Title] = Field(default_factory=list)
+    #: The calls that a replay answers from the recording, as their tools can't be run.
+    others: list[OtherCall] = Field(default_factory=list)
+    #: Where the thread is a copy: of the calls that changed something before it was copied, the
+    #: thread that they were made in, by the calls' ids.
+    copied_from: dict[str, str] = Field(default_factory=dict)
     #: The tool calls in the order in which they took effect, where they were made at once and that
     #: was not the order in which the model wrote them.
     order: list[str] = Field(default_factory=list)
@@ -127,6 +165,8 @@ class Recording(_Part):
     format: Literal[2] = FORMAT
     thread: str
     title: str | None = None
+    #: Tools beside the task tools that calls were for.
+    other_tools: list[OtherTool] = Field(default_factory=list)
     turns: list[Turn]
     leaf: str | None = None
     rows: list[RecordedRow]

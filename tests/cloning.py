@@ -1,4 +1,4 @@
-"""A database for several tests, cloned from the template that was migrated once."""
+"""Databases that are cloned from the template that was migrated once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,5 +20,8 @@ def cloned(server_uri: str, template: str) -> Iterator[str]:
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
-        yield libpq_uri(parse_url(server_uri).set(database=name))
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        try:
+            yield libpq_uri(parse_url(server_uri).set(database=name))
+        finally:
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            connection.execute(drop)

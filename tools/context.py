@@ -8,8 +8,11 @@ the token that a client over HTTP has shown.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import langcodes
 
 from .errors import InvalidValueError
 from .texts import is_storable, quoted
@@ -18,7 +21,7 @@ META_USER = "task-agent/user"
 META_KEY = "task-agent/idempotency-key"
 META_TIME_ZONE = "task-agent/time-zone"
 META_NOW = "task-agent/now"
-#: How the user writes dates, such as "de-AT".
+#: How the user writes dates: a BCP 47 name such as "de-AT".
 META_LOCALE = "task-agent/locale"
 #: The conversation, its message that holds the call, and the message of the person that it answers.
 META_THREAD = "task-agent/thread"
@@ -148,8 +151,24 @@ def time_zone(name: str) -> ZoneInfo:
         ) from error
 
 
+# Bounded: a client may name any. It is asked at each call.
+@lru_cache(maxsize=64)
+def known_locale(name: str) -> str:
+    """The usual form of a locale's BCP 47 name, such as "de-AT".
+
+    Raises:
+        InvalidValueError: it names no language.
+    """
+    if not langcodes.tag_is_valid(name):
+        raise InvalidValueError(
+            f'There is no locale {quoted(name)}; give a BCP 47 name such as "de-AT" or "en-US".'
+        )
+    return langcodes.standardize_tag(name)
+
+
 def _call(meta: Mapping[str, Any]) -> dict[str, Any]:
     """What `_meta` says of the call, and not of the user."""
+    locale = _identifier(meta, META_LOCALE)
     recorded_only = meta.get(META_RECORDED_ONLY, False)
     if not isinstance(recorded_only, bool):
         raise InvalidValueError(
@@ -158,7 +177,7 @@ def _call(meta: Mapping[str, Any]) -> dict[str, Any]:
         )
     return {
         "key": _identifier(meta, META_KEY),
-        "locale": _identifier(meta, META_LOCALE),
+        "locale": None if locale is None else known_locale(locale),
         "thread": _identifier(meta, META_THREAD),
         "message": _identifier(meta, META_MESSAGE),
         "turn": _identifier(meta, META_TURN),

@@ -18,7 +18,7 @@ from .moving import (
     with_task,
 )
 from .references import read_reference
-from .wording import QUOTED, Quotations, pattern
+from .wording import QUOTED, Quotations, pattern, trimmed
 
 _Reader = Callable[[re.Match[str], Quotations], Change]
 _Entry = tuple[re.Pattern[str], _Reader]
@@ -114,7 +114,7 @@ def _change_to(found: re.Match[str], quotations: Quotations) -> Change:
     task = read_reference(found["ref"], quotations)
     if not isinstance(task, Reference):
         return task
-    value = found["value"].strip(" .!")
+    value = trimmed(found["value"], " .!")
     if is_due(value):
         return Update(task, due=bare_due(value))
     if _PRIORITY_ONLY.fullmatch(value):

@@ -6,7 +6,7 @@ with the band", "Black Friday"), so at the end of free text only forms that are 
 count, and no more of them than a few words are looked at.
 """
 
-from .wording import pattern
+from .wording import pattern, trimmed
 
 _WEEKDAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _SHORT = r"(?:mon|tue|tues|thu|thur|thurs|fri)"
@@ -54,6 +54,8 @@ _SPAN = rf"(?:in {_COUNT} {_UNIT}{_AND}|{_COUNT} {_UNIT}{_AND} from (?:now|today
 _SHORT_DATE = rf"(?:{_AMBIGUOUS_SHORT}|the {_ORDINAL})"
 
 _FIGURES = r"(?:[0-3]?\d[./][0-3]?\d\.?)"
+# "3.12" is a version as well; what "3/12" and "3.12." mean depends on the user's locale.
+_CLEAR_FIGURES = r"(?:[0-3]?\d/[0-3]?\d|[0-3]?\d\.[01]?\d\.)"
 
 _DAY_PART = rf"(?: {_PART}| in the (?:morning|afternoon|evening)| at night)?"
 _AFTER_DAY = (
@@ -71,7 +73,8 @@ _BEFORE = r"(?:due(?: on| by| at| in)?|by|on|before|until|till|no later than|not
 #: At the end of free text.
 _CLEAR = pattern(
     rf"(?:(?:{_BEFORE} |for )?{_when(_DAY)}|{_SPAN}(?: {_AT_TIME})?|due {_SPAN}"
-    rf"|{_BEFORE} (?:the )?{_when(_SHORT_DATE)}"
+    rf"|{_BEFORE} (?:the )?{_when(_SHORT_DATE)}|{_BEFORE} {_when(_CLEAR_FIGURES)}"
+    rf"|{_AT_TIME}{_DAY_PART},? on {_CLEAR_FIGURES}"
     rf"|(?:due|by|before|until|till) (?:noon|midday|midnight|{_HOUR}:[0-5]\d))"
 )
 #: Where the sentence says that a date must come.
@@ -141,7 +144,7 @@ def bare_due(text: str) -> str:
     "by friday before 9.30" -> "friday at 9:30"; other words stay as they are.
     """
     found = _PREPOSITION.match(text)
-    bare = (text[found.end() :] if found else text).strip(" ,.;!")
+    bare = trimmed(text[found.end() :] if found else text, " ,.;!")
     for words, put in _REWORDED:
         bare = words.sub(put, bare)
     return bare
@@ -153,7 +156,7 @@ def as_range(text: str) -> str:
     "due tomorrow at 9" -> "tomorrow", "by friday" stays; of a time of day the whole day is meant.
     """
     found = _BOUND.match(text)
-    due = bare_due(text.strip(" ,.;!?"))
+    due = bare_due(trimmed(text, " ,.;!?"))
     days = "today" if _TODAY.fullmatch(due) else _TIME_OF_DAY.sub("", _FIRST_TIME.sub("", due))
     if found is None:
         return days
@@ -170,7 +173,7 @@ def split_due(text: str) -> tuple[str, str | None]:
     words = text.split(" ")
     for start in range(max(1, len(words) - _MOST_WORDS), len(words)):
         tail = " ".join(words[start:])
-        if len(tail) > _LONGEST or _CLEAR.fullmatch(tail.rstrip(".!;,")) is None:
+        if len(tail) > _LONGEST or _CLEAR.fullmatch(trimmed(tail, ".!;,")) is None:
             continue
         before = " ".join(words[:start])
         if _belongs_to_title(before, tail):

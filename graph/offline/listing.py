@@ -7,7 +7,7 @@ from .details import to_priority
 from .dues import as_range, split_due
 from .intents import Look, Reference, Show, State
 from .repeats import read_labels
-from .wording import QUOTED, Quotations, pattern
+from .wording import QUOTED, Quotations, pattern, trimmed
 
 _LONGEST = 200
 
@@ -146,7 +146,7 @@ _NO_TEXT = pattern(
 
 def read_question(text: str, quotations: Quotations) -> Show | Look | None:
     """Read a sentence that asks for the list, or for tasks that have something in their text."""
-    text = text.strip(" ?.!,;:")
+    text = trimmed(text, " ?.!,;:")
     if not text or len(text) > _LONGEST:
         return None
     found = _read(text, quotations)

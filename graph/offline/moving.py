@@ -6,7 +6,7 @@ from collections.abc import Callable
 from .dues import bare_due, is_due
 from .intents import AddNote, Reference, Talk, Topic, Update
 from .references import read_reference
-from .wording import Quotations, pattern
+from .wording import Quotations, pattern, trimmed
 
 Change = Update | AddNote | Talk | None
 
@@ -45,9 +45,9 @@ def move(found: re.Match[str], quotations: Quotations) -> Change:
         sure = isinstance(change, Update) and change.task.unmistakable
         return change if sure or not _UNSURE.fullmatch(found[0]) else None
     odd = _ODD_DATE.fullmatch(rest)
-    if odd is None or _NO_DATE.fullmatch(odd["value"].strip(" .!")):
+    if odd is None or _NO_DATE.fullmatch(trimmed(odd["value"], " .!")):
         return None
-    due = quotations.restore(odd["value"].strip(" .!"))
+    due = quotations.restore(trimmed(odd["value"], " .!"))
     return with_task(odd["ref"], quotations, lambda task: Update(task, due=due))
 
 
@@ -61,7 +61,7 @@ def move_if_sure(found: re.Match[str], quotations: Quotations) -> Change:
 
 def due_as_said(found: re.Match[str], quotations: Quotations) -> Change:
     """Set the due time that the pattern has found, if it is one."""
-    due = found["due"].strip(" .!")
+    due = trimmed(found["due"], " .!")
     if not is_due(due):
         return None
     return with_task(found["ref"], quotations, lambda task: Update(task, due=bare_due(due)))
@@ -91,11 +91,11 @@ def _at_joint(rest: str, quotations: Quotations) -> Change:
     """Divide "the dentist to next tuesday" at the first place that only a date follows."""
     for joint in list(_JOINT.finditer(rest))[:_MOST_JOINTS]:
         # "in 2 weeks" needs its first word, "to friday" must lose it.
-        for due in (rest[joint.start() + 1 :].strip(" .!"), rest[joint.end() :].strip(" .!")):
+        for due in (trimmed(rest[joint.start() + 1 :], " .!"), trimmed(rest[joint.end() :], " .!")):
             if is_due(due):
                 return _moved(rest[: joint.start()], due, quotations)
     for adverb in list(_ADVERB.finditer(rest))[:_MOST_JOINTS]:
-        due = rest[adverb.end() :].strip(" .!")
+        due = trimmed(rest[adverb.end() :], " .!")
         if is_due(due):
             return _moved(rest[: adverb.start()], due, quotations)
     return None

@@ -5,9 +5,8 @@ through the same steps, and finds in the messages which of them have been done. 
 a restart, a fork and a replay.
 """
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
@@ -15,20 +14,31 @@ from .answers import (
     ABILITIES,
     INTRODUCTION,
     NO_TOOLS,
-    WHICH_ONE,
     WIDER,
     answer_not_understood,
     answer_outcome,
     answer_talk,
-    is_missing,
-    name_task,
 )
+from .calls import (
+    ADD,
+    COMPLETE,
+    DELETE,
+    FIND,
+    GET,
+    REOPEN,
+    UNDO,
+    Call,
+    conditions,
+    new_task_item,
+    noted,
+    updated,
+)
+from .choosing import chosen
 from .intents import (
     Add,
     AddNote,
     Complete,
     Delete,
-    Intent,
     Look,
     NotUnderstood,
     Reference,
@@ -40,25 +50,8 @@ from .intents import (
     Update,
 )
 from .parsing import number_alone, understand
-from .results import Item, Outcome, message_text, number_spoken_of, rounds_of_calls
-
-ADD, FIND, GET, UPDATE = "add_tasks", "find_tasks", "get_tasks", "update_tasks"
-COMPLETE, REOPEN, RESCHEDULE = "complete_tasks", "reopen_tasks", "reschedule_tasks"
-DELETE, UNDO = "delete_tasks", "undo_changes"
-# Calls of these tools in one step become a single call for all the tasks.
-_TOGETHER = frozenset((ADD, COMPLETE, REOPEN, DELETE))
-# The tools whose items name the task that is to be changed.
-_ABOUT_TASKS = _TOGETHER - {ADD} | {GET, UPDATE, RESCHEDULE}
-#: What takes a value away, to the tools.
-NONE = "none"
-
-
-@dataclass(frozen=True)
-class Call:
-    """A tool to be called."""
-
-    tool: str
-    arguments: dict[str, Any]
+from .results import Outcome, message_text, number_spoken_of, rounds_of_calls
+from .steps import Lookup, Step, batches_of, together
 
 
 @dataclass(frozen=True)
@@ -67,17 +60,6 @@ class Reply:
 
     text: str = ""
     calls: list[Call] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Lookup:
-    """The look at a task that comes before a note, so that the notes there are not lost."""
-
-    note: AddNote
-
-
-_Step = Intent | Call | _Lookup
-_ENDINGS = (Complete, Reopen, Delete)
 
 
 def reply(messages: Sequence[BaseMessage], tools: Set[str]) -> Reply:
@@ -93,8 +75,8 @@ def reply(messages: Sequence[BaseMessage], tools: Set[str]) -> Reply:
     before = messages[asked[-2] if len(asked) > 1 else 0 : asked[-1]]
     walk = _Walk(tools, rounds_of_calls(before), rounds_of_calls(messages[asked[-1] :]))
     text = message_text(messages[asked[-1]])
-    again = _chosen(number_alone(text), before)
-    for batch in _batches(understand(text) if again is None else [again]):
+    again = chosen(number_alone(text), before)
+    for batch in batches_of(understand(text) if again is None else [again]):
         calls = walk.go(batch)
         if calls:
             return Reply(calls=calls)
@@ -115,10 +97,10 @@ class _Walk:
     looked: Outcome | None = None
     puzzled: bool = False
 
-    def go(self, batch: list[_Step]) -> list[Call]:
+    def go(self, batch: list[Step]) -> list[Call]:
         """Return the calls of these steps, or none if they have been made or there are none."""
         called = [call for step in batch if (call := self._call(step)) is not None]
-        calls = _together(called)
+        calls = together(called)
         if not calls:
             return []
         # A round that this plan did not ask for, of another model perhaps, is reported as well.
@@ -127,7 +109,7 @@ class _Walk:
         if not self.ahead:
             return calls
         outcomes = self.ahead.pop(0)
-        if isinstance(batch[0], _Lookup):
+        if isinstance(batch[0], Lookup):
             [self.looked] = outcomes
             return []
         self._report(outcomes)
@@ -147,7 +129,7 @@ class _Walk:
         self.past.append(outcomes)
         self.said.extend(answer_outcome(outcome) for outcome in outcomes)
 
-    def _call(self, step: _Step) -> Call | None:
+    def _call(self, step: Step) -> Call | None:
         """Return the call that a step needs; say what there is to say when it needs none."""
         call: Call | str
         match step:
@@ -157,20 +139,20 @@ class _Walk:
             case Talk():
                 call = answer_talk(step)
             case Add():
-                call = Call(ADD, {"tasks": [_new_task(step)]})
+                call = Call(ADD, {"tasks": [new_task_item(step)]})
             case Show():
-                call = Call(FIND, _conditions(step))
+                call = Call(FIND, conditions(step))
             case Undo():
                 call = Call(UNDO, {})
-            case _Lookup(note=AddNote(task=task)) | Look(task=task):
+            case Lookup(note=AddNote(task=task)) | Look(task=task):
                 call = self._about(task, lambda named: Call(GET, {"tasks": [named]}))
             case AddNote():
                 if self.looked is None:
                     return None
-                call = _noted(step, self.looked)
+                call = noted(step, self.looked)
                 self.looked = None
             case Update(task=task):
-                call = self._about(task, lambda named: _updated(step, named))
+                call = self._about(task, lambda named: updated(step, named))
             case Complete(task=task):
                 call = self._about(task, lambda named: Call(COMPLETE, {"tasks": [named]}))
             case Reopen(task=task):
@@ -190,126 +172,6 @@ class _Walk:
         """Make the call about a task, or ask which one when a pronoun stands for none."""
         named = number_spoken_of(self.past) if task.kind == "pronoun" else task.words
         return answer_talk(Talk(Topic.WHICH)) if named is None else make(named)
-
-
-def _new_task(step: Add) -> dict[str, Any]:
-    """Return the item that adds a task."""
-    values = {
-        "title": step.title,
-        "notes": step.notes,
-        "priority": step.priority,
-        "labels": list(step.labels) or None,
-        "due": step.due,
-        "repeats": step.repeats,
-    }
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _conditions(step: Show) -> dict[str, Any]:
-    """Return the arguments that find the tasks."""
-    values = {
-        "state": step.state,
-        "text": step.text,
-        "labels": list(step.labels),
-        "priority": step.priority,
-        "due": step.due,
-    }
-    return {name: value for name, value in values.items() if value}
-
-
-def _updated(step: Update, task: str) -> Call:
-    """Return the call that makes a change; an empty text takes the value away."""
-    if step.due is not None:
-        return Call(RESCHEDULE, {"tasks": [{"task": task, "due": step.due or NONE}]})
-    values = {"title": step.title, "notes": step.notes, "priority": step.priority}
-    changes = {name: value or NONE for name, value in values.items() if value is not None}
-    return Call(UPDATE, {"tasks": [{"task": task, **changes}]})
-
-
-def _noted(step: AddNote, looked: Outcome) -> Call | str:
-    """Add a note behind those that the task has, since the tool replaces them."""
-    item = looked.items[0] if looked.items else None
-    if item is None or (item.failed and not item.candidates and not is_missing(item)):
-        return answer_outcome(looked)
-    if item.candidates:
-        names = ", ".join(name_task(task) for task in item.candidates)
-        return f"Several tasks match, so the note was not added: {names}. Please say the number."
-    if item.task is None:
-        return (
-            f'I found no task "{step.task.words}" on the list, so the note was not added. '
-            '"Set the notes of 3 to …" writes notes by number, in place of those there.'
-        )
-    notes = [str(item.task.get("notes") or ""), step.note]
-    joined = "\n".join(note for note in notes if note)
-    return Call(UPDATE, {"tasks": [{"task": str(item.task["number"]), "notes": joined}]})
-
-
-def _together(calls: list[Call]) -> list[Call]:
-    """Put the tasks of calls of one tool into a single call, where that tool takes several."""
-    tools = {call.tool for call in calls}
-    if len(calls) < 2 or len(tools) > 1 or not tools <= _TOGETHER:
-        return calls
-    return [Call(calls[0].tool, {"tasks": [task for c in calls for task in c.arguments["tasks"]]})]
-
-
-def _chosen(number: str | None, before: Sequence[BaseMessage]) -> Call | Talk | None:
-    """Return the call that failed since several tasks may be meant, with the number for its task.
-
-    Only right after the question which one. Where it was asked of several calls, a number does not
-    say for which of them it is.
-
-    Args:
-        before: The messages since the user's one before, without the one that is answered.
-    """
-    if number is None or not before:
-        return None
-    last = before[-1]
-    if not isinstance(last, AIMessage) or WHICH_ONE not in message_text(last):
-        return None
-    asked = [
-        (outcome, item)
-        for outcomes in rounds_of_calls(before)
-        for outcome in outcomes
-        for item in outcome.items or ()
-        if item.candidates and outcome.tool in _ABOUT_TASKS
-    ]
-    if len(asked) > 1:
-        return Talk(Topic.WHICH)
-    return _with_number(*asked[0], number) if asked else None
-
-
-def _with_number(outcome: Outcome, item: Item, number: str) -> Call:
-    """Return the call for that one item, about the task with the number."""
-    again = {**item.asked, "task": number} if isinstance(item.asked, dict) else number
-    return Call(outcome.tool, {**outcome.arguments, "tasks": [again]})
-
-
-def _batches(intents: Iterable[Intent | Call]) -> list[list[_Step]]:
-    """Put steps together whose order does not matter.
-
-    Additions are independent of each other, and so are endings of different tasks: which tasks
-    are meant is found out before the first is ended. Everything else goes one by one: a name can
-    mean another task once a task has changed.
-    """
-    batches: list[list[_Step]] = []
-    for intent in intents:
-        if isinstance(intent, AddNote):
-            batches += [[_Lookup(intent)], [intent]]
-        elif batches and _independent(batches[-1], intent):
-            if intent not in batches[-1] or isinstance(intent, Add):
-                batches[-1].append(intent)
-        else:
-            batches.append([intent])
-    return batches
-
-
-def _independent(batch: list[_Step], intent: Intent | Call) -> bool:
-    first = batch[0]
-    if type(first) is not type(intent):
-        return False
-    if isinstance(intent, _ENDINGS) and isinstance(first, _ENDINGS):
-        return "pronoun" not in (intent.task.kind, first.task.kind)
-    return isinstance(intent, Add | Show)
 
 
 def _joined(said: list[str]) -> list[str]:

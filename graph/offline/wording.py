@@ -46,6 +46,10 @@ _THANKS = re.compile(
 )
 
 
+# "15.3." is a date with its second stop, "3.12" may be a version or a time of day.
+_DAY_AND_MONTH = re.compile(r"(?<![\d.])\d{1,2}\.\d{1,2}$")
+
+
 def pattern(text: str) -> re.Pattern[str]:
     """Compile a pattern for one whole sentence.
 
@@ -57,6 +61,14 @@ def pattern(text: str) -> re.Pattern[str]:
 def squeeze(text: str) -> str:
     """Return the text with single spaces, without invisible marks at its ends."""
     return " ".join(text.split()).strip(_INVISIBLE + " ")
+
+
+def trimmed(text: str, marks: str) -> str:
+    """Return the text without these marks around it; the stop behind a date in figures stays."""
+    begun = text.lstrip(marks)
+    bare = begun.rstrip(marks)
+    stop = begun.startswith(".", len(bare)) and _DAY_AND_MONTH.search(bare) is not None
+    return f"{bare}." if stop else bare
 
 
 @dataclass(frozen=True)

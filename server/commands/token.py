@@ -37,6 +37,7 @@ def create(
     """Make a token for a user and print it, this once: only a digest of it is kept."""
     from storage.errors import StorageError
     from storage.tokens import create_token
+    from tools.context import known_locale
     from tools.context import time_zone as known_zone
     from tools.errors import InvalidValueError
 
@@ -45,6 +46,11 @@ def create(
             known_zone(time_zone)
         except InvalidValueError as error:
             raise StorageError(f"--time-zone: {error}") from error
+    if locale is not None:
+        try:
+            locale = known_locale(locale)
+        except InvalidValueError as error:
+            raise StorageError(f"--locale: {error}") from error
     secret, made = _run(
         lambda session: create_token(
             session, user, name=name, days=days, time_zone=time_zone, locale=locale

@@ -82,13 +82,27 @@ def test_the_first_failed_run_ends_a_pipe_with_an_error(dev: Dev, dev_database_u
     assert contents(dev_database_url, thread_of(result), "user") == ["hello"]
 
 
-def test_a_time_zone_that_does_not_exist_is_told_and_makes_no_thread(dev: Dev) -> None:
-    result = said(dev, "hello\n", "--time-zone", "Mars/Base")
+@pytest.mark.parametrize(
+    ("option", "value"), [("--time-zone", "Mars/Base"), ("--locale", "germany")]
+)
+def test_a_zone_or_locale_that_does_not_exist_is_told_and_makes_no_thread(
+    dev: Dev, option: str, value: str
+) -> None:
+    result = said(dev, "hello\n", option, value)
     assert result.code == 1
-    assert "'Mars/Base'" in result.err
-    assert "--time-zone" in result.err
+    assert f"'{value}'" in result.err
+    assert option in result.err
     assert "validation" not in result.err
     assert "--thread" not in result.err
+
+
+@pytest.mark.parametrize(("locale", "day"), [("de-AT", "Apr 2031"), ("en-US", "Mar 2031")])
+def test_dates_are_read_in_the_locale_that_the_command_names(
+    dev: Dev, locale: str, day: str
+) -> None:
+    result = said(dev, "add dentist on 3/4/2031\n", "--locale", locale)
+    assert result.code == 0, result.err
+    assert day in result.out
 
 
 def test_a_slash_at_the_end_of_the_url_makes_no_difference(dev: Dev) -> None:

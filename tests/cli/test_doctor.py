@@ -88,6 +88,7 @@ def test_what_is_broken_is_told_with_what_to_do_and_the_rest_is_looked_at(
         ({"DATABASE_URL": "postgresql://me:s3cret@127.0.0.1:1/x"}, "DATABASE_URL"),
         ({"DATABASE_URL": "mysql://me:s3cret@127.0.0.1/x"}, "'mysql'"),
         ({"TASK_AGENT_TIME_ZONE": "Mars/Olympus"}, "Mars/Olympus"),
+        ({"TASK_AGENT_LOCALE": "germany"}, "germany"),
         ({"TASK_AGENT_MCP_CONFIG": "/nowhere/mcp.json"}, "TASK_AGENT_MCP_CONFIG"),
     ],
 )

@@ -17,7 +17,7 @@ import pytest
 from tests.cli.mcp_support import stdio_session
 from tests.cli.support import COMMAND, Result, dev_server, environment, task_agent_process
 from tests.tools.http_support import INITIALIZE, add, titles
-from tools.context import META_KEY, META_TIME_ZONE, META_USER
+from tools.context import META_KEY, META_LOCALE, META_TIME_ZONE, META_USER
 
 #: Has everything in the process print, as soon as there is a database to talk to.
 NOISE = """
@@ -73,6 +73,16 @@ async def test_tasks_are_kept_for_the_user_of_the_environment(
         assert await titles(bob) == []
     async with stdio_session(errors, TASK_AGENT_USER="ann", **settings) as ann:
         assert await titles(ann) == ["Buy milk 🥛", "Water the plants"]
+
+
+async def test_dates_are_written_as_in_the_locale_of_the_call_or_else_of_the_environment(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {"DATABASE_URL": database_url, "TASK_AGENT_LOCALE": "de-AT"}
+    async with stdio_session(tmp_path / "stderr", **settings) as session:
+        assert (await add(session, "April", "3/4/2031"))["due"] == "2031-04-03"
+        american = {META_LOCALE: "en-US"}
+        assert (await add(session, "March", "3/4/2031", **american))["due"] == "2031-03-04"
 
 
 async def test_it_prepares_the_database(empty_database_url: str, tmp_path: Path) -> None:
@@ -136,6 +146,7 @@ async def test_it_shares_the_embedded_database_with_the_agent_and_outlives_it(
         ("DATABASE_URL", "mysql://somewhere/db"),
         ("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/db"),
         ("TASK_AGENT_TIME_ZONE", "Mars/Olympus"),
+        ("TASK_AGENT_LOCALE", "germany"),
         ("TASK_AGENT_USER", "x" * 501),
     ],
 )

@@ -71,6 +71,7 @@ def test_a_revoked_token_is_listed_as_that() -> None:
         (("create", "ann", "--name", " "), "name"),
         (("create", "ann", "--days", "0"), "0 days"),
         (("create", "ann", "--time-zone", "Mars/Olympus"), "Mars/Olympus"),
+        (("create", "ann", "--locale", "germany"), "germany"),
         (("revoke", "\x1b[2J"), "there is no token"),
     ],
 )

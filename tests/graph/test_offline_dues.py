@@ -31,6 +31,7 @@ OTHERS = (
     *("by sat", "on sunday at 10", "on the 3rd", "by 5pm", "before noon", "until monday"),
     *("due friday", "due in 3 days", "for tomorrow", "no later than friday", "at 9 tomorrow"),
     *("at 5pm on friday", "9am", "by eod", "by the end of the day", "2026-12-01T09:00+01:00"),
+    *("on 15.3.", "by 3.12.", "on 15/3", "until 12/24", "on 15.3. at 9", "at 9 on 15.3."),
 )
 PHRASES = [*DAYS, *(f"{day} {time}".replace(" ,", ",") for day in DAYS for time in TIMES), *OTHERS]
 

@@ -1,37 +1,24 @@
 """A second database beside the one that a test's conversation is stored in."""
 
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from replay.compare import compare, report
 from replay.export import export_thread
 from replay.player import replay
 from replay.recording import Recording
 from storage.database import Database, connect
-from storage.settings import libpq_uri, parse_url
+from tests.cloning import cloned
 from tests.replay.support import Replays, Talk, talking
 
 
 @pytest.fixture
 async def fresh_database(server_uri: str, template: str) -> AsyncIterator[Database]:
     """An open pool on another database with every table."""
-    plain_name = f"test_{uuid4().hex}"
-    name = sql.Identifier(plain_name)
-    with psycopg.connect(server_uri, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template))
-        )
-    try:
-        uri = libpq_uri(parse_url(server_uri).set(database=plain_name))
+    with cloned(server_uri, template) as uri:
         async with connect(uri) as database:
             yield database
-    finally:
-        with psycopg.connect(server_uri, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
 @pytest.fixture

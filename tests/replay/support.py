@@ -59,6 +59,7 @@ class Talk:
         thread: str = "thread",
         at: str | None = None,
         zone: str | None = ZONE,
+        locale: str | None = None,
         approval: Approval | None = None,
         config: dict[str, Any] | None = None,
         model: BaseChatModel | None = None,
@@ -73,6 +74,7 @@ class Talk:
             thread: the id of the thread.
             at: the id of a checkpoint to start from; the latest when None.
             zone: the zone in the run's context.
+            locale: the locale in it.
             approval: which calls need approval, in the run's context.
             config: more of the run's config.
             model: answers in place of a script.
@@ -85,7 +87,7 @@ class Talk:
         result = await self.graph.ainvoke(
             given if sent is None else {"messages": sent},
             {**on(thread, at), **(config or {})},
-            context=Context(time_zone=zone, approval=approval),
+            context=Context(time_zone=zone, locale=locale, approval=approval),
             **more,
         )
         assert not isinstance(scripted, ScriptedModel) or scripted.left == 0

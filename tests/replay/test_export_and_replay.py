@@ -49,6 +49,22 @@ async def test_the_zone_of_each_run_is_kept(talk: Talk, replays: Replays) -> Non
     assert zones[2] is not None
 
 
+async def test_the_locale_of_each_run_is_kept(
+    talk: Talk, replays: Replays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for locale in ("de-AT", "en-US", None):
+        await talk.say("Add", adds("Call", due="3/4"), says("Done"), locale=locale)
+    monkeypatch.setenv("TASK_AGENT_LOCALE", "de-AT")
+
+    recording = await replays()
+
+    assert [turn.locale for turn in recording.turns] == ["de-AT", "en-US", None]
+    found = [str(turn.messages[1]["content"]) for turn in recording.turns]
+    assert "2027-04-03" in found[0]
+    assert "2027-03-04" in found[1]
+    assert "3 April or 4 March" in found[2]
+
+
 async def test_calls_made_at_once(talk: Talk, replays: Replays) -> None:
     await talk.say("Add", adds("Milk", "Bread", "Eggs"), says("Done"))
     await talk.say(
@@ -87,11 +103,13 @@ async def test_calls_made_at_once_take_effect_in_the_order_in_which_they_did(
 
 async def test_the_zone_that_only_the_metadata_tells_is_kept(talk: Talk, replays: Replays) -> None:
     # As the server does it: what a run's context holds is metadata of its checkpoints.
-    await talk.say("Hello", says("Hello"), config={"metadata": {"time_zone": "Asia/Tokyo"}})
+    metadata = {"time_zone": "Asia/Tokyo", "locale": "ja-JP"}
+    await talk.say("Hello", says("Hello"), config={"metadata": metadata})
 
     recording = await replays()
 
     assert recording.turns[0].time_zone == "Asia/Tokyo"
+    assert recording.turns[0].locale == "ja-JP"
 
 
 async def test_calls_that_fail(talk: Talk, replays: Replays) -> None:

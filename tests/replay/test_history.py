@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, add_messages
 
-from replay.history import Step, edit_between, episodes_of
+from replay.edits import edit_between
+from replay.history import Step, episodes_of
 from tests.replay.support import NOON, calls
 
 Transcript = list[BaseMessage]

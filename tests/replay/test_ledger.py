@@ -2,7 +2,9 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from replay.ledger import Call, Entry, Event, changes_elsewhere, order_of
+from replay.elsewhere import changes_elsewhere
+from replay.ledger import Call, Entry, Event
+from replay.order import order_of
 from tests.replay.support import NOON
 
 ACTIONS = {

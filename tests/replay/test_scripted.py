@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import (
     AIMessage,
@@ -120,6 +120,7 @@ json_values = st.recursive(
 arguments = st.dictionaries(st.text(), json_values, max_size=3)
 
 
+@settings(deadline=None)
 @given(st.text(), st.lists(st.tuples(st.text(min_size=1), arguments), max_size=3))
 async def test_any_words_and_calls_survive_streaming(
     words: str, calls: Sequence[tuple[str, dict[str, Any]]]

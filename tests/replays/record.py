@@ -132,13 +132,18 @@ async def arguments_cut_off(talk: Talk) -> None:
 
 
 async def tasks_of_another_conversation(talk: Talk) -> None:
-    """Tasks that were there before, and one that was done elsewhere in the meantime."""
+    """Tasks that were there before, one that was done elsewhere in the meantime, and the ledger."""
     other = "another-conversation"
     for text in ("add water the plants", "add buy stamps", "delete 2"):
         await talk.say(text, model=OfflineModel(), thread=other)
     await _offline(talk, "add buy milk", "What's on my list?")
     await talk.say("done with the plants", model=OfflineModel(), thread=other)
     await _offline(talk, "What's on my list?")
+    await talk.say(
+        "Who changed the plants, and what else was done?",
+        calls(("find_activity", {"task": "1"}), ("find_activity", {})),
+        says("All of it was you, in two conversations."),
+    )
 
 
 async def broken_off_runs(talk: Talk) -> None:

@@ -295,6 +295,7 @@ async def what_studio_shows_reads_well(client: LangGraphClient) -> None:
     assert {name: bool(field["description"]) for name, field in context["properties"].items()} == {
         "model": True,
         "time_zone": True,
+        "locale": True,
         "approval": True,
     }
     graph = await client.assistants.get_graph(assistant["assistant_id"])

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -24,7 +24,7 @@ from storage.conversations import find_conversation, last_messages, recent_conve
 from storage.database import Database, connect
 from storage.search import FARTHER, search_messages
 from storage.search_sql import LOOK_UP, WALK, page
-from storage.settings import libpq_uri, parse_url
+from tests.cloning import cloned
 from tests.storage.support import fetch
 
 LONG = bool(os.environ.get("TASK_AGENT_LONG_TESTS"))
@@ -39,24 +39,15 @@ pytestmark = pytest.mark.timeout(1_800 if LONG else 180)
 @pytest.fixture(scope="module")
 def crowd_url(server_uri: str, template: str) -> Iterator[str]:
     """A database in which many have said much."""
-    name = f"crowd_{uuid4().hex}"
-    with psycopg.connect(server_uri, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(template)
+    with cloned(server_uri, template) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            fill(
+                connection,
+                messages=MESSAGES,
+                conversations=MESSAGES // 50,
+                users=MESSAGES // 500,
             )
-        )
-    url = libpq_uri(parse_url(server_uri).set(database=name))
-    with psycopg.connect(url, autocommit=True) as connection:
-        fill(
-            connection,
-            messages=MESSAGES,
-            conversations=MESSAGES // 50,
-            users=MESSAGES // 500,
-        )
-    yield url
-    with psycopg.connect(server_uri, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        yield url
 
 
 @pytest.fixture

@@ -281,6 +281,8 @@ async def test_a_call_for_nobody_is_refused(database: Database, database_url: st
         (META_KEY, 7),
         (META_KEY, "k" * 501),
         (META_LOCALE, 7),
+        (META_LOCALE, "germany"),
+        (META_LOCALE, "de_AT.UTF-8"),
         (META_THREAD, ["t"]),
         (META_TURN, ""),
         (META_RECORDED_ONLY, "yes"),
@@ -389,7 +391,8 @@ async def test_one_item_will_do_where_a_list_is_asked_for(database: Database) ->
     [
         ("add_tasks", {}, "tasks"),
         ("add_tasks", {"tasks": []}, "at least 1"),
-        ("add_tasks", {"tasks": ["x"] * 51}, "the first 50, then with the rest"),
+        ("add_tasks", {"tasks": ["x"] * 51}, "call again with the first 50, then with the rest"),
+        ("get_tasks", {"tasks": ["1"] * 120}, "120 are too many, at most 50 go into one call"),
         ("delete_lists", {"lists": ["x"] * 1000}, "the first 50, then with the rest"),
         ("add_tasks", {"tasks": [{}]}, "title"),
         ("add_tasks", {"tasks": [{"title": 5}]}, "title"),

@@ -51,6 +51,7 @@ class TaskTools:
             object is made. By default the one that the process shares.
         clock: Says what time it is for the user; dates are understood relative to it.
         time_zone: Names the zone of runs whose context names none.
+        locale: Names the locale of such runs, or none.
         origin: Says where in its conversation the call that is being made stands.
     """
 
@@ -60,11 +61,13 @@ class TaskTools:
         *,
         clock: Clock = utc_now,
         time_zone: Callable[[], str] = lambda: "UTC",
+        locale: Callable[[], str | None] = lambda: None,
         origin: Callable[[], Origin] = nowhere,
     ) -> None:
         self._database = database
         self._clock = clock
         self._time_zone = time_zone
+        self._locale = locale
         self._origin = origin
         self._turns: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, str], asyncio.Lock]
         self._turns = WeakValueDictionary()
@@ -131,7 +134,7 @@ class TaskTools:
             META_USER: configurable.get("langgraph_auth_user_id") or LOCAL_USER,
             META_NOW: self._clock().isoformat(),
             META_TIME_ZONE: getattr(context, "time_zone", None) or self._time_zone(),
-            META_LOCALE: getattr(context, "locale", None),
+            META_LOCALE: getattr(context, "locale", None) or self._locale(),
             META_THREAD: configurable.get("thread_id"),
             META_MESSAGE: origin.message,
             META_TURN: origin.turn,

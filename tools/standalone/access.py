@@ -70,11 +70,12 @@ def unavailable(_: HTTPConnection, error: AuthenticationError) -> JSONResponse:
     )
 
 
-def from_token(zone: ZoneInfo, clock: Clock = utc_now) -> Identify:
+def from_token(zone: ZoneInfo, *, locale: str | None = None, clock: Clock = utc_now) -> Identify:
     """The user of the token that the request came with, whatever `_meta` says.
 
     Args:
         zone: for calls that name none, with a token that names none.
+        locale: for such calls; none for English.
         clock: says what time it is.
     """
 
@@ -83,7 +84,7 @@ def from_token(zone: ZoneInfo, clock: Clock = utc_now) -> Identify:
         claims = token.claims or {}
         named = claims.get(ZONE)
         own = time_zone(named) if named else zone
-        caller = always(token.subject or "", own, locale=claims.get(LOCALE), clock=clock)
+        caller = always(token.subject or "", own, locale=claims.get(LOCALE) or locale, clock=clock)
         return caller(meta)
 
     return identify

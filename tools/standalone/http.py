@@ -39,11 +39,11 @@ def create_app(
 
     Args:
         database: Called at every request.
-        settings: The zone of calls whose token names none.
+        settings: The zone and the locale of calls whose token names none.
         hosts: The names that clients may call the server by, without a port. A page on the web
             whose name was made to lead here (DNS rebinding) knows it by another name.
     """
-    server = create_server(database, identify=from_token(settings.zone))
+    server = create_server(database, identify=from_token(settings.zone, locale=settings.locale))
     server.settings.streamable_http_path = PATH
     server.settings.stateless_http = True
     # An answer is one piece, which a server that stops still sends to its end.

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tzlocal import get_localzone_name
 
-from ..context import ID_MAX, LOCAL_USER, time_zone
+from ..context import ID_MAX, LOCAL_USER, known_locale, time_zone
 from ..errors import InvalidValueError
 from ..texts import is_storable
 
@@ -19,6 +19,13 @@ def _known_zone(name: str | None) -> str | None:
         except InvalidValueError as error:
             raise ValueError(str(error).rstrip(".")) from error
     return name
+
+
+def _known_locale(name: str | None) -> str | None:
+    try:
+        return None if name is None else known_locale(name)
+    except InvalidValueError as error:
+        raise ValueError(str(error).rstrip(".")) from error
 
 
 def _known_user(name: str) -> str:
@@ -39,6 +46,11 @@ class StandaloneSettings(BaseSettings):
     #: The zone of dates where nothing else names one; the machine's own when unset.
     time_zone: Annotated[str | None, AfterValidator(_known_zone)] = Field(
         default=None, validation_alias="TASK_AGENT_TIME_ZONE"
+    )
+
+    #: The locale that dates are written in where nothing else names one.
+    locale: Annotated[str | None, AfterValidator(_known_locale)] = Field(
+        default=None, validation_alias="TASK_AGENT_LOCALE"
     )
 
     @property

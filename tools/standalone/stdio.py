@@ -45,7 +45,7 @@ def serve(uri: str, settings: StandaloneSettings, output: TextIOWrapper) -> None
 
 async def _serve(uri: str, settings: StandaloneSettings, output: TextIOWrapper) -> None:
     # Whoever is at the other end may claim to be anybody in `_meta`.
-    identify = always(settings.user, settings.zone)
+    identify = always(settings.user, settings.zone, locale=settings.locale)
     reading = TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
     async with connect(uri) as database:
         server = create_server(lambda: database, identify=identify)
