@@ -107,6 +107,11 @@ class Task(SQLModel, table=True):
         CheckConstraint("number > 0", name="ck_tasks_number_positive"),
         CheckConstraint("parent_id <> id", name="ck_tasks_not_its_own_parent"),
         CheckConstraint(f"cardinality(labels) <= {LABELS_MAX}", name="ck_tasks_labels"),
+        CheckConstraint(
+            "array_position(labels, NULL) IS NULL AND array_position(labels, '') IS NULL"
+            f" AND array_to_string(labels, ' ') !~ '[^ ]{{{LABEL_MAX + 1}}}'",
+            name="ck_tasks_labels_words",
+        ),
         CheckConstraint("(due_at IS NULL) = (due_zone IS NULL)", name="ck_tasks_due_zone"),
         CheckConstraint("due_at IS NOT NULL OR NOT due_is_day", name="ck_tasks_due_is_day"),
         # To the day, and a day more for the zones ahead of UTC.

@@ -32,7 +32,7 @@ async def complete_occurrence(call: Call, task: Task, parts: Sequence[Task]) -> 
         return None
     following = await _copy(call, task, days=_days_to(due, task, call))
     following.due_at = following.occurs_at = due
-    following.due_is_day = repeats_by_day(task)
+    following.due_is_day = repeats_by_day(task, call.caller.zone)
     for name in REPEATING:
         setattr(following, name, getattr(task, name))
     timing.clear_recurrence(task)
@@ -78,7 +78,7 @@ async def _hand_on(call: Call, part: Task, copy: Task) -> None:
     before = snapshot(part)
     for name in REPEATING:
         setattr(copy, name, getattr(part, name))
-    copy.occurs_at, copy.due_is_day = copy.due_at, repeats_by_day(part)
+    copy.occurs_at, copy.due_is_day = copy.due_at, repeats_by_day(part, call.caller.zone)
     timing.clear_recurrence(part)
     await call.record("updated", part, before=before)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import func
 from sqlmodel import col, select
@@ -24,10 +24,10 @@ async def task_views(seeing: Seeing, tasks: Sequence[Task]) -> list[TaskView]:
     lists = await seeing.lists() if any(task.list_id for task in tasks) else {}
     parents = await _numbers(seeing, [task.parent_id for task in tasks if task.parent_id])
     open_subtasks = await _open_subtasks(seeing, [task.id for task in tasks])
-    zones = {task.due_zone for task in tasks if task.due_zone} - {seeing.zone.key}
-    if zones:
+    away = {task.due_zone: task for task in tasks if task.due_zone not in (None, seeing.zone.key)}
+    if away:
         # In a thread: the first use of a zone reads a file.
-        await asyncio.to_thread(lambda: [ZoneInfo(zone) for zone in zones])
+        await asyncio.to_thread(lambda: [due_zone(task, seeing.zone) for task in away.values()])
     return [
         _view(
             seeing,
@@ -115,15 +115,21 @@ def shown_due(task: Task, zone: ZoneInfo) -> str | None:
 
 
 def due_zone(task: Task, otherwise: ZoneInfo) -> ZoneInfo:
-    """The zone in which a task's due time was given."""
-    return otherwise if task.due_zone is None else ZoneInfo(task.due_zone)
+    """The zone in which a task's due time was given, if this machine knows it."""
+    if task.due_zone is None:
+        return otherwise
+    try:
+        return ZoneInfo(task.due_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        # Another machine knew it, or somebody wrote it by hand: all the other tasks can be shown.
+        return otherwise
 
 
-def repeats_by_day(task: Task) -> bool:
+def repeats_by_day(task: Task, otherwise: ZoneInfo) -> bool:
     """Whether a task repeats on days, without a time, though one occurrence may have got a time."""
-    if task.due_is_day or task.recurrence_start is None or task.due_zone is None:
+    if task.due_is_day or task.recurrence_start is None:
         return task.due_is_day
-    start = task.recurrence_start.astimezone(ZoneInfo(task.due_zone))
+    start = task.recurrence_start.astimezone(due_zone(task, otherwise))
     return task.due_at != task.occurs_at and start.time() == END_OF_DAY
 
 
@@ -134,11 +140,11 @@ def _day(day: date | None) -> str | None:
 def _repeats(task: Task, zone: ZoneInfo) -> str | None:
     if task.recurrence is None or task.recurrence_start is None or task.due_zone is None:
         return None
-    is_day = repeats_by_day(task)
+    is_day = repeats_by_day(task, zone)
     try:
         words = describe(
             task.recurrence,
-            start=task.recurrence_start.astimezone(ZoneInfo(task.due_zone)),
+            start=task.recurrence_start.astimezone(due_zone(task, zone)),
             is_day=is_day,
             from_completion=task.recurs_from == "completion",
         )
