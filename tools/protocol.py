@@ -14,7 +14,7 @@ from mcp.server.fastmcp.tools import Tool
 from mcp.server.fastmcp.utilities.func_metadata import FuncMetadata
 from mcp.server.stdio import stdio_server
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
-from psycopg.errors import UndefinedTable
+from psycopg.errors import UndefinedColumn, UndefinedTable
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
@@ -133,9 +133,10 @@ def _explained(name: str, cause: BaseException) -> str:
             f"{name} failed while its change was being stored, and it is not known whether it was. "
             "Call find_tasks to see, before doing it again."
         )
-    if isinstance(cause, DBAPIError) and isinstance(cause.orig, UndefinedTable):
+    if isinstance(cause, DBAPIError) and isinstance(cause.orig, UndefinedTable | UndefinedColumn):
         return (
-            f"{name} failed, nothing was changed: the database has no tables for tasks. "
+            f"{name} failed, nothing was changed: the database hasn't the tables for tasks that "
+            "are needed. "
             "Whoever runs the server has to run `task-agent migrate` first."
         )
     # Other messages may hold statements and other people's values: they are for the log.

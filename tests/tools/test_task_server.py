@@ -514,6 +514,17 @@ async def test_a_database_without_tables_is_an_error_that_names_the_command(
             assert "task-agent migrate" in await error(session, tool, arguments)
 
 
+async def test_a_database_from_before_a_revision_is_an_error_that_names_the_command(
+    database: Database, database_url: str
+) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("ALTER TABLE tasks DROP COLUMN starts_on")
+    async with client(database) as session:
+        await answer(session, "save_lists", {"lists": ["Work"]})
+        for tool, arguments in (("add_tasks", {"tasks": ["x"]}), ("find_tasks", {})):
+            assert "task-agent migrate" in await error(session, tool, arguments)
+
+
 async def test_a_database_that_is_not_open_is_an_error_that_names_the_remedy() -> None:
     async with create_connected_server_and_client_session(
         create_server(shared_database)
