@@ -52,6 +52,7 @@ def first(recurrence: Recurrence) -> str:
         ("every wednesday", "FREQ=WEEKLY;BYDAY=WE", "2026-11-18 23:59"),
         ("Tuesdays and Thursdays at 9", "FREQ=WEEKLY;BYDAY=TU,TH", "2026-11-19 09:00"),
         ("on mondays", "FREQ=WEEKLY;BYDAY=MO", "2026-11-23 23:59"),
+        ("mon, wed, fri", "FREQ=WEEKLY;BYDAY=MO,WE,FR", "2026-11-18 23:59"),
         ("every mon, wed and fri", "FREQ=WEEKLY;BYDAY=MO,WE,FR", "2026-11-18 23:59"),
         ("every second tuesday", "FREQ=WEEKLY;INTERVAL=2;BYDAY=TU", "2026-11-24 23:59"),
         ("every other friday at noon", "FREQ=WEEKLY;INTERVAL=2;BYDAY=FR", "2026-11-20 12:00"),

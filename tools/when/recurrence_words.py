@@ -121,6 +121,7 @@ def _split_months(words: str) -> tuple[str, tuple[int, ...]]:
 
 def _read(words: str) -> Repeating:
     words = re.sub(rf"^((?:{WEEKDAY}|weekday|weekend)s(?: and .+)?)$", r"every \1", words)
+    words = re.sub(rf"^({WEEKDAY}(?: and {WEEKDAY})+)$", r"every \1", words)
     words = re.sub(rf"^({WEEKDAY} ?(?:-|–|to|through) ?{WEEKDAY})$", r"every \1", words)
     if found := re.fullmatch(
         rf"(?:every (?:month on )?)?(.+) of (?:the|every|a) (?:(?P<amount>{AMOUNT}) )?months?",
