@@ -1,6 +1,7 @@
 """Composition: the graph, put together from its parts. `langgraph.json` names `graph` in here."""
 
 from typing import Any
+from uuid import uuid4
 
 from langgraph.graph import START, StateGraph
 from langgraph.types import RetryPolicy, TimeoutPolicy
@@ -41,6 +42,7 @@ def build_graph(
     clock = clock or SystemClock()
     gate = gate or ConfiguredGate(settings)
     consent = Consent(toolbox, gate)
+    life = uuid4().hex
     calls = ToolCalls(toolbox, timeout=settings.tool_timeout, records=records)
     builder = StateGraph(
         State, context_schema=Context, input_schema=Conversation, output_schema=Conversation
@@ -58,13 +60,13 @@ def build_graph(
     )
     builder.add_node(
         NODE,
-        ApprovalNode(toolbox).__call__,
+        ApprovalNode(toolbox, life).__call__,
         input_schema=ApprovalRequest,
         metadata={"description": APPROVAL_TAKES},
     )
     builder.add_node(
         "tools",
-        CallNode(calls, toolbox, gate, clock, settings).__call__,
+        CallNode(calls, toolbox, gate, clock, settings, life).__call__,
         input_schema=ToolRequest,
         metadata={"description": TOOLS_TAKES},
         # The node answers for itself when a tool is late; this is for when it can't.
@@ -72,7 +74,7 @@ def build_graph(
     )
     builder.add_edge(START, "agent")
     builder.add_conditional_edges(
-        "agent", Router(consent, toolbox).__call__, [NODE, "tools", "__end__"]
+        "agent", Router(consent, toolbox, life).__call__, [NODE, "tools", "__end__"]
     )
     builder.add_edge("tools", "agent")
     return builder

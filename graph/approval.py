@@ -99,9 +99,10 @@ class Consent:
 class Router:
     """Where the calls of the model's message go: to a person first, or each to its tool."""
 
-    def __init__(self, consent: Consent, toolbox: Toolbox) -> None:
+    def __init__(self, consent: Consent, toolbox: Toolbox, life: str) -> None:
         self._consent = consent
         self._toolbox = toolbox
+        self._life = life
 
     async def __call__(self, state: State) -> list[Send] | Literal["__end__"]:
         """Each call goes to a tool node of its own, so that one is never run again for another."""
@@ -128,14 +129,17 @@ class Router:
         asked = await self._consent.needed(calls, runtime.context if runtime else None)
         if asked:
             return [Send(NODE, ApprovalRequest(calls=requests, asked=asked, problem=None))]
-        return [Send("tools", request) for request in requests] or "__end__"
+        return [Send("tools", {**request, "sent_in": self._life}) for request in requests] or (
+            "__end__"
+        )
 
 
 class ApprovalNode:
     """Asks the person, and sends the calls on with what was decided."""
 
-    def __init__(self, toolbox: Toolbox) -> None:
+    def __init__(self, toolbox: Toolbox, life: str) -> None:
         self._toolbox = toolbox
+        self._life = life
 
     async def __call__(
         self, state: ApprovalRequest, *, runtime: Runtime[Context]
@@ -165,10 +169,7 @@ class ApprovalNode:
         return Command(
             update={"decisions": decided},
             goto=[
-                Send(
-                    "tools",
-                    _decided(request, decided.get(str(request["tool_call"]["id"])), run_id, tools),
-                )
+                Send("tools", {**_decided(request, decided, run_id, tools), "sent_in": self._life})
                 for request in state["calls"]
             ],
         )
@@ -207,10 +208,11 @@ def _meant(request: ToolRequest, tools: Mapping[str, BaseTool]) -> ToolRequest:
 
 def _decided(
     request: ToolRequest,
-    decision: Decision | None,
+    decisions: Mapping[str, Decision],
     run_id: str | None,
     tools: Mapping[str, BaseTool],
 ) -> ToolRequest:
+    decision = decisions.get(str(request["tool_call"]["id"]))
     if decision is None:
         return request
     call = decided_call(request["tool_call"], decision)

@@ -73,6 +73,12 @@ class ToolCalls:
             raise TypeError(f"the tool {call['name']!r} answered with a {type(answer).__name__}")
         return answer
 
+    def may_be_repeated(self, tool: BaseTool) -> bool:
+        """Whether it does no harm to make a call of the tool a second time."""
+        hints = tool.metadata or {}
+        reads_or_repeats = hints.get("readOnlyHint"), hints.get("idempotentHint")
+        return self._records(tool) or True in reads_or_repeats
+
     async def look_up(
         self, call: ToolCall, origin: CallOrigin, *, nameless: bool = False
     ) -> ToolMessage:

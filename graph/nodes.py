@@ -127,13 +127,20 @@ class CallNode:
     """Answers one tool call: makes it, or says why it is not made."""
 
     def __init__(
-        self, calls: ToolCalls, toolbox: Toolbox, gate: Gate, clock: Clock, settings: AgentSettings
+        self,
+        calls: ToolCalls,
+        toolbox: Toolbox,
+        gate: Gate,
+        clock: Clock,
+        settings: AgentSettings,
+        life: str,
     ) -> None:
         self._calls = calls
         self._toolbox = toolbox
         self._gate = gate
         self._clock = clock
         self._settings = settings
+        self._life = life
 
     async def __call__(self, state: ToolRequest, *, runtime: Runtime[Context]) -> Update:
         """Add the tool's answer, or what the model has to know about why there is none."""
@@ -166,12 +173,21 @@ class CallNode:
     def _may_be_made(
         self, request: ToolRequest, tool: BaseTool | None, context: Context | None
     ) -> bool:
-        """Whether the call was approved in this run, or needs no approval.
+        """Whether the call was approved in this run or needs no approval, and can't have been made.
+
+        What an agent has sent that has ended since, it may have made, too; that does no harm where
+        the tool knows the call again, or a second one changes nothing.
 
         A run that goes back to before this step, or goes on from there, finds the requests that
         were written then. An approval among them has been used, and a run that was asked for with
         approval on does not make calls that were sent here with approval off.
         """
+        if (
+            tool is not None
+            and request.get("sent_in", self._life) != self._life
+            and not self._calls.may_be_repeated(tool)
+        ):
+            return False
         if "decision" in request:
             return request.get("decided_in") == this_run()
         return tool is None or not self._gate.asks(request["tool_call"], tool, context)

@@ -46,6 +46,8 @@ class ToolRequest(TypedDict):
     #: tool. Where a name is given to another server's tool, at a later start of the agent, a call
     #: that waited must not come to it.
     server: NotRequired[str | None]
+    #: The life of the agent, from a start to the next, in which the call was sent to its tool.
+    sent_in: NotRequired[str]
     #: What the person decided, if they were asked; an edited call is in `tool_call`.
     decision: NotRequired[Decision]
     #: The run in which they decided; none where runs have no names.

@@ -205,14 +205,14 @@ async def test_a_tool_that_does_not_answer_in_time_is_an_error_for_the_model(
             return [wait_for_ever, break_down]
 
     script = (calling(("wait_for_ever", {}), ("break_down", {})), AIMessage("It took too long."))
-    settings = AgentSettings(tool_timeout=0.05)
+    settings = AgentSettings(tool_timeout=0.5)
     async with agent(database, *script, toolbox=Slow(), settings=settings) as graph:
         messages = await say(graph, "wait")
     late, broken = messages[2:4]
     assert isinstance(late, ToolMessage)
     assert isinstance(broken, ToolMessage)
     assert (late.status, broken.status) == ("error", "error")
-    assert "0.05 seconds" in late.text
+    assert "0.5 seconds" in late.text
     assert "the server is gone" in broken.text
 
 

@@ -1,10 +1,13 @@
 """A call comes to the tool that it was made for, and to no other that has got its name."""
 
 import asyncio
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import BaseTool
+from langgraph.types import Command
 
 from storage.database import Database
 from tests.graph.shed import APPROVE, Shed, asked, decide, edit
@@ -106,3 +109,32 @@ async def test_a_tool_that_comes_while_its_call_is_looked_at_is_not_called_unask
             if update["type"] == "task":
                 looked.append(update["payload"]["name"])
     assert shed.done == []
+
+
+@pytest.mark.parametrize("repeatable", [False, True])
+async def test_a_call_that_an_agent_may_have_made_before_it_ended_is_not_made_again(
+    database: Database, repeatable: bool
+) -> None:
+    """Nobody has recorded it, and what was approved was approved once."""
+
+    class Repeatable(Shed):
+        async def tools(self) -> list[BaseTool]:
+            hints = {"idempotentHint": repeatable}
+            return [
+                tool.model_copy(update={"metadata": {**(tool.metadata or {}), **hints}})
+                for tool in await super().tools()
+            ]
+
+    shed = Repeatable()
+    config = on("t")
+    config["configurable"]["run_id"] = str(uuid4())
+    async with agent(database, CALL, toolbox=shed) as graph:
+        await say(graph, "rake in, saw out")
+        approved: Command[Any] = Command(resume={"decisions": [APPROVE]})
+        # Here it is killed.
+        await graph.ainvoke(approved, config, interrupt_before=["tools"])
+    async with agent(database, I_SEE, toolbox=shed) as graph:
+        messages = (await graph.ainvoke(None, config))["messages"]
+    assert shed.done == (["put in rake", "removed saw"] if repeatable else [])
+    made = [message for message in messages if isinstance(message, ToolMessage)]
+    assert ["not known" in message.text for message in made] == [not repeatable] * 2
