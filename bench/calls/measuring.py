@@ -25,8 +25,6 @@ from .ways import (
     seconds,
 )
 
-#: Calls of each way before those that count: they plan statements, and fill caches.
-WARMING = 3
 #: The agent's time to that of the adapters over stdio, at most.
 RATIO = 0.02
 #: Milliseconds that the agent's call may take longer than the plain one.
@@ -42,6 +40,8 @@ class Amount:
     #: How often calls are made at the same time, and how many.
     crowds: int
     crowd: int = 32
+    #: Calls of each way before those that count: they plan statements, and fill caches.
+    warming: int = 3
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,19 @@ class State(TypedDict):
     done: bool
 
 
-async def measure(database: Database, url: str, amount: Amount) -> list[Row]:
+async def measure(
+    database: Database,
+    url: str,
+    amount: Amount,
+    operations: Sequence[Operation] = (WRITE, READ),
+) -> list[Row]:
     """Measure everything, in a node of a graph that runs: a tool node is to be called in one."""
     found: list[Row] = []
 
     async def bench(state: State, config: RunnableConfig) -> State:
         await plainly(database)(Operation("", WRITE.tool, adding("Find the needle")))
         async with all_ways(database, url, config) as ways:
-            for operation in (WRITE, READ):
+            for operation in operations:
                 await _measure(ways, operation, amount)
             found.extend(_rows(ways))
         return {"done": True}
@@ -84,7 +89,7 @@ async def measure(database: Database, url: str, amount: Amount) -> list[Row]:
 
 async def _measure(ways: Sequence[Way], operation: Operation, amount: Amount) -> None:
     for way in ways:
-        for _ in range(min(WARMING, amount.calls)):
+        for _ in range(amount.warming):
             await way.make(operation)
         way.alone[operation.name] = []
         way.crowd[operation.name] = []
@@ -104,12 +109,17 @@ def _rows(ways: Sequence[Way]) -> list[Row]:
             name,
             way.name,
             statistics.median(way.alone[name]) * 1e3,
-            statistics.quantiles(way.alone[name], n=20)[-1] * 1e3,
+            p95(way.alone[name]) * 1e3,
             statistics.median(way.crowd[name]) * 1e3,
         )
         for name in ways[0].alone
         for way in ways
     ]
+
+
+def p95(values: Sequence[float]) -> float:
+    """What all but one of twenty are below; of one value, that."""
+    return statistics.quantiles(values, n=20)[-1] if len(values) > 1 else values[0]
 
 
 def verdicts(found: Sequence[Row]) -> list[str]:

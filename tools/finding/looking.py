@@ -1,8 +1,8 @@
 """How a page of tasks is found among many.
 
-If fewer tasks than are counted fit, all of them are found by whatever index tells them from others,
-and sorted. If more do, a page of them is soon met going along the index of the order. Neither way
-does Postgres decide alone: how many tasks have some words, it can only guess.
+If few tasks fit, all of them are found by whatever index tells them from others, and sorted. If
+many do, a page of them is soon met going along the index of the order. Postgres does not decide
+that alone, since it can only guess how many tasks have some words.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,6 +34,9 @@ from .orders import Order
 
 #: As many tasks are counted at most; that there are many is all that more would say.
 COUNT_MAX = 1000
+#: As many tasks with some words or labels are found to be sorted. Of 100,000 more than one in 40
+#: has them where that is not all, and so a page is near.
+SORTED_MAX = 2500
 
 #: Numbers of states, as `models.STATE` has them.
 OPEN, COMPLETED, ARCHIVED, EVERY = (0,), (1,), (2,), (0, 1, 2)
@@ -51,9 +54,11 @@ class Wanted:
     user_id: UUID
     #: Numbers of states, as `models.STATE` has them.
     states: tuple[int, ...]
-    #: All have to hold.
+    #: All have to hold; for how many tasks they do, Postgres can tell.
     conditions: tuple[Condition, ...] = ()
-    #: What the index of words and labels is asked for; the conditions say it more exactly.
+    #: What has to hold of words and labels, and what their index is asked for first, if it can tell
+    #: anything.
+    said: tuple[Condition, ...] = ()
     pieces: str | None = None
 
 
@@ -72,7 +77,7 @@ def fitting(wanted: Wanted, source: FromClause) -> list[ColumnElement[bool]]:
     return [
         source.c.user_id == wanted.user_id,
         state.in_([literal_column(str(number)) for number in wanted.states]),
-        *(condition(source.c) for condition in wanted.conditions),
+        *(condition(source.c) for condition in (*wanted.conditions, *wanted.said)),
     ]
 
 
@@ -92,11 +97,12 @@ async def look(
 ) -> tuple[list[UUID], int]:
     """The ids of the tasks of a page, in their order, and how many there are on all pages."""
     source = having(wanted)
+    most = SORTED_MAX if wanted.said else COUNT_MAX
     found = (
         select(source.c.id, *_labelled(order))
         .select_from(source)
         .where(*fitting(wanted, source))
-        .limit(_number(COUNT_MAX))
+        .limit(_number(most))
         .cte("found")
     )
     keys = _keys(found, order)
@@ -106,9 +112,9 @@ async def look(
     total = select(func.count()).select_from(found).scalar_subquery()
     statement: Any = select(total, func.array(page.scalar_subquery()))
     count, ids = (await session.exec(statement)).one()
-    if count < COUNT_MAX:
-        return list(ids), count
-    return await _along(session, wanted, order, start=start, limit=limit), count
+    if count == most:
+        ids = await _along(session, wanted, order, start=start, limit=limit)
+    return list(ids), min(count, COUNT_MAX)
 
 
 async def _along(
@@ -127,7 +133,8 @@ async def _along(
             select(TASKS, *_labelled(order))
             .where(
                 TASKS.c.user_id == wanted.user_id,
-                literal_column(STATE) == literal_column(str(number)),
+                literal_column(STATE) == _number(number),
+                *(condition(TASKS.c) for condition in wanted.conditions),
             )
             .order_by(*order.clauses(expressions))
             .offset(_number(0))
@@ -138,7 +145,7 @@ async def _along(
         # Not sorted once more: then Postgres would not know that the first few are all it takes.
         return (
             select(walked.c.id, *_keys(walked, order))
-            .where(*(condition(walked.c) for condition in wanted.conditions))
+            .where(*(condition(walked.c) for condition in wanted.said))
             .limit(_number(limit))
             .subquery(f"state_{number}")
         )

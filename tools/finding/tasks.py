@@ -67,9 +67,10 @@ async def find_tasks(
     if user_id is None:
         return TaskPage(tasks=[], total=0, note=note)
     seeing = Seeing(session, user_id, caller.zone)
-    conditions = [*due, *text_conditions(query.text)]
+    conditions = list(due)
+    said = text_conditions(query.text)
     if labels:
-        conditions.append(lambda task: task.labels.contains(labels))
+        said.append(lambda task: task.labels.contains(labels))
     if query.priority is not None:
         rank = rank_of(TaskPriority(query.priority))
         conditions.append(lambda _: literal_column(RANK) == rank)
@@ -82,7 +83,7 @@ async def find_tasks(
         conditions.append(lambda task: task.parent_id == parent)
     words, symbols = words_and_symbols(query.text)
     pieces = query_of(user_id, words=words, symbols=symbols, labels=labels)
-    wanted = Wanted(user_id, STATES[query.state], tuple(conditions), pieces)
+    wanted = Wanted(user_id, STATES[query.state], tuple(conditions), tuple(said), pieces)
     try:
         ids, total = await look(session, wanted, order, start=start, limit=limit + 1)
     except DataError as error:
