@@ -52,8 +52,9 @@ class Row:
     way: str
     p50: float
     p95: float
-    #: Until all of the calls at once are answered.
+    #: Until all of the calls at once are answered, and how many of them failed.
     crowd: float
+    failed: int = 0
 
 
 class State(TypedDict):
@@ -93,14 +94,19 @@ async def _measure(ways: Sequence[Way], operation: Operation, amount: Amount) ->
             await way.make(operation)
         way.alone[operation.name] = []
         way.crowd[operation.name] = []
+        way.failed[operation.name] = 0
     for number in range(amount.calls):
         start = number % len(ways)
         for way in (*ways[start:], *ways[:start]):
             way.alone[operation.name].append(await seconds(way.make(operation)))
     for _ in range(amount.crowds):
         for way in ways:
-            calls = asyncio.gather(*(way.make(operation) for _ in range(amount.crowd)))
-            way.crowd[operation.name].append(await seconds(calls))
+            calls = [asyncio.ensure_future(way.make(operation)) for _ in range(amount.crowd)]
+            way.crowd[operation.name].append(await seconds(asyncio.wait(calls)))
+            errors = [error for call in calls if (error := call.exception())]
+            if errors and way.name in (PLAIN, AGENT):
+                raise errors[0]
+            way.failed[operation.name] += len(errors)
 
 
 def _rows(ways: Sequence[Way]) -> list[Row]:
@@ -111,6 +117,7 @@ def _rows(ways: Sequence[Way]) -> list[Row]:
             statistics.median(way.alone[name]) * 1e3,
             p95(way.alone[name]) * 1e3,
             statistics.median(way.crowd[name]) * 1e3,
+            way.failed[name],
         )
         for name in ways[0].alone
         for way in ways

@@ -20,8 +20,7 @@ def show(console: Console, rows: Sequence[Row], found: Sequence[Found], amount: 
     """Print everything."""
     table = Table("Call", "By", "p50", "p95", f"{amount.crowd} at once", box=None)
     for row in rows:
-        numbers = (f"{value:,.1f} ms" for value in (row.p50, row.p95, row.crowd))
-        table.add_row(row.operation, row.way, *numbers)
+        table.add_row(row.operation, row.way, *_cells(row))
     console.print(table)
     for verdict in verdicts(rows):
         console.print(verdict, style="red" if "missed" in verdict else "green")
@@ -33,11 +32,7 @@ def show(console: Console, rows: Sequence[Row], found: Sequence[Found], amount: 
 
 def write(rows: Sequence[Row], found: Sequence[Found], amount: Amount, postgres: str) -> None:
     """Write the page."""
-    calls = [
-        f"| {row.operation} | {row.way} | {row.p50:,.1f} ms | {row.p95:,.1f} ms "
-        f"| {row.crowd:,.1f} ms |"
-        for row in rows
-    ]
+    calls = [f"| {row.operation} | {row.way} | {' | '.join(_cells(row))} |" for row in rows]
     finds = [
         f"| {one.name} | {' | '.join(f'{value:.1f} ms' for value in one.times)} | {_verdict(one)} |"
         for one in found
@@ -82,6 +77,11 @@ of it is what is wanted of the median. *Function*: until the tool's function has
 """,
         encoding="utf-8",
     )
+
+
+def _cells(row: Row) -> list[str]:
+    failed = f" ({row.failed} failed)" if row.failed else ""
+    return [f"{row.p50:,.1f} ms", f"{row.p95:,.1f} ms", f"{row.crowd:,.1f} ms{failed}"]
 
 
 def _verdict(one: Found) -> str:

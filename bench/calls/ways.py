@@ -70,6 +70,8 @@ class Way:
     make: Make
     alone: dict[str, list[float]] = field(default_factory=dict)
     crowd: dict[str, list[float]] = field(default_factory=dict)
+    #: Calls of a crowd that failed: so many processes at once may be too much for a machine.
+    failed: dict[str, int] = field(default_factory=dict)
 
 
 class Toolbox:
