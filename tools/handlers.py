@@ -58,7 +58,7 @@ LIMIT_MAX = 100
 LIMIT = 50
 
 ToolContext = Context[Any, Any, Any]
-Text = Annotated[str, Field(description="Words in the title or the notes.")]
+Text = Annotated[str, Field(description="Words in the title or the notes, or parts of words.")]
 SomeLabels = Annotated[Labels, Field(description="All of these.")]
 DueRange = Annotated[
     str,
