@@ -86,6 +86,16 @@ def task_origin() -> Origin:
     return Origin(message=origin.message, turn=origin.turn, recorded_only=origin.recorded_only)
 
 
+def task_tools(settings: AgentSettings) -> TaskTools:
+    """The task tools of an agent with these settings."""
+    return TaskTools(
+        clock=call_time,
+        time_zone=lambda: zone_of(None, settings),
+        locale=lambda: locale_of(None, settings),
+        origin=task_origin,
+    )
+
+
 def _served(settings: AgentSettings) -> Any:
     # Asking the machine for its zone blocks, which the server forbids to a running graph.
     zone_of(None, settings)
@@ -93,17 +103,10 @@ def _served(settings: AgentSettings) -> Any:
     return compiled.with_config(recursion_limit=settings.step_limit)
 
 
+#: Read once: to read the environment at every call takes as long as the call's MCP session.
 _settings = AgentSettings()
 
 #: The tools of this process; closed by the HTTP app when the server stops.
-agent_tools = AgentTools(
-    TaskTools(
-        clock=call_time,
-        time_zone=lambda: zone_of(None, _settings),
-        locale=lambda: locale_of(None, _settings),
-        origin=task_origin,
-    ),
-    configured_servers(),
-)
+agent_tools = AgentTools(task_tools(_settings), configured_servers())
 
 graph = _served(_settings)

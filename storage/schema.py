@@ -125,6 +125,8 @@ def _canonical(definition: str) -> str:
     # tree implies: `length(btrim(title)) > 0` comes back as `(length(btrim((title)::text)) > 0)`.
     words = re.sub(r"[()\"]", " ", _CAST.sub("", definition))
     words = re.sub(r"\s*,\s*", ", ", " ".join(words.split()))
+    # It prints an index's parameters as `fastupdate=off`, and SQLAlchemy with blanks.
+    words = re.sub(r"\s*=\s*", "=", words)
     return words.replace("[ ", "[").replace(" ]", "]")
 
 

@@ -5,17 +5,19 @@ from a client in the same process, from the environment of a server that one per
 the token that a client over HTTP has shown.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import langcodes
 
 from .errors import InvalidValueError
 from .texts import is_storable, quoted
+from .zones import zone_named
 
 META_USER = "task-agent/user"
 META_KEY = "task-agent/idempotency-key"
@@ -84,7 +86,7 @@ class Caller:
 
 
 #: Makes the caller out of a request's `_meta`.
-Identify = Callable[[Mapping[str, Any]], Caller]
+Identify = Callable[[Mapping[str, Any]], Awaitable[Caller]]
 
 
 def from_meta(clock: Clock = utc_now) -> Identify:
@@ -93,7 +95,7 @@ def from_meta(clock: Clock = utc_now) -> Identify:
     `clock` says what time it is when `_meta` doesn't.
     """
 
-    def identify(meta: Mapping[str, Any]) -> Caller:
+    async def identify(meta: Mapping[str, Any]) -> Caller:
         subject = _identifier(meta, META_USER)
         if subject is None:
             raise InvalidValueError(
@@ -101,9 +103,9 @@ def from_meta(clock: Clock = utc_now) -> Identify:
             )
         return Caller(
             subject=subject,
-            zone=time_zone(meta.get(META_TIME_ZONE) or "UTC"),
+            zone=await zone_named(meta.get(META_TIME_ZONE) or "UTC"),
             now=_moment(meta[META_NOW]) if META_NOW in meta else clock(),
-            **_call(meta),
+            **await _read_call(meta),
         )
 
     return identify
@@ -124,31 +126,16 @@ def always(
         clock: says what time it is; `_meta` is not believed.
     """
 
-    def identify(meta: Mapping[str, Any]) -> Caller:
-        named, call = meta.get(META_TIME_ZONE), _call(meta)
+    async def identify(meta: Mapping[str, Any]) -> Caller:
+        named, call = meta.get(META_TIME_ZONE), await _read_call(meta)
         return Caller(
             subject=subject,
-            zone=time_zone(named) if named else zone,
+            zone=await zone_named(named) if named else zone,
             now=clock(),
             **call | {"locale": call["locale"] or locale},
         )
 
     return identify
-
-
-def time_zone(name: str) -> ZoneInfo:
-    """The zone with an IANA name. Reads a file the first time, so it may block.
-
-    Raises:
-        InvalidValueError: there is no zone of that name.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
-        raise InvalidValueError(
-            f"There is no time zone {quoted(str(name))}; "
-            'give an IANA name such as "Europe/Berlin" or "UTC".'
-        ) from error
 
 
 # Bounded: a client may name any. It is asked at each call.
@@ -166,8 +153,24 @@ def known_locale(name: str) -> str:
     return langcodes.standardize_tag(name)
 
 
-def _call(meta: Mapping[str, Any]) -> dict[str, Any]:
+async def _read_call(meta: Mapping[str, Any]) -> dict[str, Any]:
     """What `_meta` says of the call, and not of the user."""
+    locale = meta.get(META_LOCALE)
+    if locale is None or (isinstance(locale, str) and locale in _LOCALES_READ):
+        return _call(meta)
+    # In a thread: for the first locale a file is read.
+    call = await asyncio.to_thread(_call, meta)
+    if len(_LOCALES_READ) < LOCALES_MAX:
+        _LOCALES_READ.add(locale)
+    return call
+
+
+#: Locales that no file has to be read for any more, and how many are noted.
+_LOCALES_READ: set[str] = set()
+LOCALES_MAX = 1000
+
+
+def _call(meta: Mapping[str, Any]) -> dict[str, Any]:
     locale = _identifier(meta, META_LOCALE)
     recorded_only = meta.get(META_RECORDED_ONLY, False)
     if not isinstance(recorded_only, bool):

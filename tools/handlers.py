@@ -3,7 +3,6 @@
 Signatures become the schemas of the tools; nothing in them says who the user is.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -59,7 +58,7 @@ LIMIT_MAX = 100
 LIMIT = 50
 
 ToolContext = Context[Any, Any, Any]
-Text = Annotated[str, Field(description="Words in the title or the notes.")]
+Text = Annotated[str, Field(description="Words in the title or the notes, or parts of words.")]
 SomeLabels = Annotated[Labels, Field(description="All of these.")]
 DueRange = Annotated[
     str,
@@ -251,8 +250,7 @@ class Handlers:
 
     async def _caller(self, context: ToolContext) -> Caller:
         meta = context.request_context.meta
-        # In a thread: the first use of a time zone reads a file.
-        return await asyncio.to_thread(self._identify, (meta and meta.model_extra) or {})
+        return await self._identify((meta and meta.model_extra) or {})
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:

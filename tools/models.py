@@ -41,6 +41,39 @@ LABEL_MAX = 50
 #: Labels that a task may have.
 LABELS_MAX = 20
 
+# What tasks are sorted and found by, in the words of Postgres. Brackets and casts are where psql
+# shows them, so that Alembic knows the expressions of indexes again.
+
+#: 0 for an open task, 1 for a completed one, 2 for one that is put away.
+STATE = "GREATEST(2 * (archived_at IS NOT NULL)::integer, (completed_at IS NOT NULL)::integer)"
+#: A task without a due time comes after all that have one.
+DUE = "COALESCE(due_at, 'infinity'::timestamp with time zone)"
+COMPLETED = "COALESCE(completed_at, '-infinity'::timestamp with time zone)"
+#: 1 for urgent, 4 for low.
+RANK = "array_position('{urgent,high,normal,low}'::task_priority[], priority)"
+#: Characters of a title that are compared; a cursor has to hold them.
+TITLE_COMPARED = 100
+TITLE = f'"left"(searched, {TITLE_COMPARED})'
+#: Characters of its owner's id that stand before each piece by which a task is found, so that
+#: nobody looks through what is others'. That is enough: a hit's owner is asked for besides.
+OWNER_MARK = 8
+PIECES = (
+    "replace(' '::text || pieces, ' '::text,"
+    f" ' '::text || \"right\"(user_id::text, {OWNER_MARK}))::tsvector"
+)
+
+
+#: The keys of the indexes of orders, by their names.
+ORDERED_BY: dict[str, tuple[Any, ...]] = {
+    "due": (text(DUE),),
+    "priority": (text(RANK), text(DUE)),
+    "place": ("place",),
+    "title": (text(TITLE),),
+    "created": ("created_at",),
+    "updated": ("updated_at",),
+    "completed": (text(COMPLETED),),
+}
+
 
 class TaskPriority(StrEnum):
     """How much a task matters to its owner, the least first."""
@@ -128,7 +161,19 @@ class Task(SQLModel, table=True):
         CheckConstraint(
             "recurs_from = 'due' OR recurs_from = 'completion'", name="ck_tasks_recurs_from"
         ),
-        Index("ix_tasks_user_id_due_at", "user_id", "due_at"),
+        # One for each order in which tasks are listed. The state comes first, so that neither do
+        # many completed tasks stand between a few open ones, nor the other way round.
+        *(
+            Index(f"ix_tasks_by_{name}", "user_id", text(STATE), *keys, "number")
+            for name, keys in ORDERED_BY.items()
+        ),
+        Index(
+            "ix_tasks_pieces",
+            text(f"({PIECES})"),
+            postgresql_using="gin",
+            # Else each search goes through what was not sorted into the index yet.
+            postgresql_with={"fastupdate": "off"},
+        ),
         Index("ix_tasks_user_id_list_id", "user_id", "list_id", "place"),
         Index("ix_tasks_user_id_parent_id", "user_id", "parent_id", "place"),
     )
@@ -184,6 +229,10 @@ class Task(SQLModel, table=True):
     #: The title and the notes as they are searched: case folded, without apostrophes. The
     #: database's own lower() depends on its locale, with letters beyond ASCII.
     searched: str = Field(
+        default="", sa_column=Column(Text, nullable=False, server_default=text("''"))
+    )
+    #: What the index of words and labels holds of the task; see `findable`.
+    pieces: str = Field(
         default="", sa_column=Column(Text, nullable=False, server_default=text("''"))
     )
     created_at: datetime | None = Field(default=None, sa_column=timestamp_column())

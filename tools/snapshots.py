@@ -9,13 +9,15 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from .findable import make_findable
 from .models import Task, TaskList, TaskPriority
-from .texts import searched
 
 #: Columns of a task that the ledger keeps. What is left out says for whom it is, follows from the
 #: others, or tells of the write itself.
 TASK_COLUMNS = tuple(
-    name for name in Task.model_fields if name not in ("user_id", "searched", "updated_at")
+    name
+    for name in Task.model_fields
+    if name not in ("user_id", "searched", "pieces", "updated_at")
 )
 LIST_COLUMNS = tuple(name for name in TaskList.model_fields if name != "user_id")
 
@@ -38,7 +40,7 @@ def task_from(kept: Mapping[str, Any], user_id: UUID) -> Task:
     """The task that was kept by `snapshot`, as a new object. Its columns may be fewer."""
     values = {name: _restored(name, kept[name]) for name in TASK_COLUMNS if name in kept}
     task = Task(user_id=user_id, **values)
-    task.searched = searched(task.title, task.notes)
+    make_findable(task)
     return task
 
 

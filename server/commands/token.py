@@ -38,8 +38,8 @@ def create(
     from storage.errors import StorageError
     from storage.tokens import create_token
     from tools.context import known_locale
-    from tools.context import time_zone as known_zone
     from tools.errors import InvalidValueError
+    from tools.zones import time_zone as known_zone
 
     if time_zone is not None:
         try:

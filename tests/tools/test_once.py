@@ -10,8 +10,9 @@ from storage.database import Database
 from tests.tools.support import counts, person, rows
 from tools.changing.adding import add_task
 from tools.changing.call import each, once
-from tools.context import Caller, always, time_zone
+from tools.context import Caller, always
 from tools.shapes.arguments import NewTask
+from tools.zones import time_zone
 
 
 async def add_one(session: AsyncSession, caller: Caller) -> None:
@@ -168,7 +169,7 @@ async def test_a_call_without_a_key_cannot_be_asked_after(database: Database) ->
 async def test_a_change_that_is_not_committed_leaves_nothing(
     database: Database, database_url: str
 ) -> None:
-    caller = always("ann", time_zone("UTC"))({"task-agent/idempotency-key": "a"})
+    caller = await always("ann", time_zone("UTC"))({"task-agent/idempotency-key": "a"})
     async with database.session() as session:
         await add_one(session, caller)
         await session.flush()
@@ -181,7 +182,7 @@ async def test_a_change_that_is_not_committed_leaves_nothing(
 async def test_a_change_does_not_keep_others_from_referring_to_the_user(
     database: Database, database_url: str
 ) -> None:
-    caller = always("ann", time_zone("UTC"))({})
+    caller = await always("ann", time_zone("UTC"))({})
     async with person(database) as ann:
         await ann.add("Buy milk")
     async with database.session() as session:

@@ -141,3 +141,25 @@ def test_going_back_keeps_what_there_was_then(upgrade: Alembic, empty_database_u
     ]
     migrate(empty_database_url)
     assert_migrated(empty_database_url)
+
+
+async def test_tasks_that_are_there_are_found_by_the_index_of_words(
+    upgrade: Alembic, empty_database_url: str
+) -> None:
+    upgrade("0006")
+    execute(
+        empty_database_url,
+        "INSERT INTO users (id, subject) VALUES (gen_random_uuid(), 'ann');"
+        "INSERT INTO tasks (id, user_id, number, title, notes, labels, searched)"
+        " SELECT gen_random_uuid(), id, 1, '买牛奶 🥛', 'Für die Zahnärztin', '{home,a:b}',"
+        " E'买牛奶 🥛\\nfür die zahnärztin' FROM users",
+    )
+    upgrade("head")
+    async with connect(empty_database_url) as database, person(database) as ann:
+        for text in ("牛奶", "🥛", "ärzt", "ZAHN", "die"):
+            assert await ann.titles(text=text) == ["买牛奶 🥛"]
+        assert await ann.titles(labels=["home", "a:b"]) == ["买牛奶 🥛"]
+        assert await ann.titles(text="it") == []
+        before = fetch(empty_database_url, "SELECT pieces FROM tasks")
+        await ann.one("update_tasks", task="牛奶", priority="high")
+        assert fetch(empty_database_url, "SELECT pieces FROM tasks") == before

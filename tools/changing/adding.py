@@ -7,7 +7,7 @@ from ..finding.references import in_words
 from ..models import Task, TaskList, TaskPriority
 from ..shapes.arguments import NewTask
 from ..shapes.views import ItemResult
-from ..texts import checked_labels, checked_notes, checked_title, quoted, searched
+from ..texts import checked_labels, checked_notes, checked_title, quoted
 from . import timing
 from .call import Call
 from .placing import at_bottom
@@ -31,7 +31,6 @@ async def add_task(call: Call, item: NewTask) -> ItemResult:
         notes=notes,
         priority=TaskPriority(item.priority),
         labels=checked_labels(item.labels or []),
-        searched=searched(title, notes),
         created_at=call.caller.now,
     )
     if item.list is not None:

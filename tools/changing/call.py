@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from ..context import Caller
 from ..errors import AmbiguousTaskError, InvalidValueError, TaskError, TaskNotFoundError
+from ..findable import make_findable
 from ..finding.references import Prefer, in_words
 from ..finding.seeing import Seeing
 from ..finding.showing import task_views
@@ -80,10 +81,12 @@ class Call:
     ) -> None:
         """Write the event of a change. Without `before` the row is new; deleted, it has no after.
 
-        The row itself is the caller's business, but for the time of the write.
+        The row itself is the caller's business, but for the time of the write, and for what the
+        task is found by.
         """
         if isinstance(row, Task):
             row.updated_at = self.caller.now
+            make_findable(row)
         if self._position is None:
             self._position = await ledger.next_position(self.session, self.user_id)
         self.session.add(

@@ -8,7 +8,7 @@ from ..models import Task, TaskPriority
 from ..shapes.arguments import TaskChange
 from ..shapes.views import Action, ItemResult
 from ..snapshots import snapshot
-from ..texts import checked_label, checked_labels, checked_notes, checked_title, searched
+from ..texts import checked_label, checked_labels, checked_notes, checked_title
 from . import timing
 from .adding import put_under
 from .call import Call
@@ -83,7 +83,6 @@ def _say(task: Task, item: TaskChange) -> None:
         task.priority = TaskPriority(item.priority)
     if item.labels is not None:
         task.labels = changed_labels(task.labels, item.labels)
-    task.searched = searched(task.title, task.notes)
 
 
 def changed_labels(old: Sequence[str], said: Sequence[str]) -> list[str]:

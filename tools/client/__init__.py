@@ -3,6 +3,7 @@
 - `toolbox`: what the agent gets: the task tools, and those of the servers that `mcp.json` names.
 - `task_tools`: the task server in this process; says for whom a call is, and which call it is.
 - `other`: any other server, with its time-outs, pauses and what may be done twice.
+- `tool`: what they are to LangChain.
 - `config`, `entries`: `mcp.json`, and the servers in it. `names`: no two tools have the same one.
   `offering`: no tool that a model can't be offered.
 - `held`: a session that stays open, and the task that owns it. `calls`: a call on one.

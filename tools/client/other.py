@@ -39,6 +39,7 @@ from .entries import ServerEntry
 from .failures import explained
 from .held import HeldSessions, SessionEndedError
 from .offering import offered
+from .tool import McpTool
 
 logger = logging.getLogger(__name__)
 
@@ -207,11 +208,13 @@ class OtherServer:
         has_tools = capabilities is not None and capabilities.tools is not None
         found = await _all_tools(session) if has_tools else []
         tools, left_out = offered(
-            convert_mcp_tool_to_langchain_tool(
-                session,
-                tool,
-                tool_interceptors=[self._instead(tool)],
-                server_name=self.entry.name,
+            McpTool.of(
+                convert_mcp_tool_to_langchain_tool(
+                    session,
+                    tool,
+                    tool_interceptors=[self._instead(tool)],
+                    server_name=self.entry.name,
+                )
             )
             for tool in sorted(found, key=lambda tool: tool.name)
         )

@@ -34,6 +34,7 @@ from ..server import create_server
 from .calls import call_tool, message
 from .held import HeldSessions, SessionEndedError, T, Use
 from .opening import in_process
+from .tool import McpTool
 
 Handler = Callable[[MCPToolCallRequest], Awaitable[MCPToolCallResult]]
 
@@ -92,9 +93,9 @@ class TaskTools:
                     session, tool_interceptors=[self._call], server_name="tasks"
                 )
             )
-            for tool in tools:
+            self._tools = [McpTool.of(tool) for tool in tools]
+            for tool in self._tools:
                 tool.tags = [*(tool.tags or ()), RECORDED]
-            self._tools = tools
         return list(self._tools)
 
     async def aclose(self) -> None:

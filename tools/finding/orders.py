@@ -1,104 +1,98 @@
 """The orders in which tasks are listed, each total, so that a page can go on where one ended.
 
-What is compared is never null: a task without a due time comes after all that have one. Values
-come back from a cursor as text, and the database reads them.
+What is compared is never null: a task without a due time comes after all that have one. Each order
+is that of an index, whose expressions stand in `models`. Values come back from a cursor as text,
+and the database reads them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import DateTime, Integer, Numeric, Text, and_, cast, func, or_, text, tuple_
-from sqlalchemy.sql.elements import ColumnElement, SQLColumnExpression
+from sqlalchemy import DateTime, Integer, Numeric, Text, cast, literal_column, tuple_
+from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
-from sqlmodel import col
 
-from ..models import Task
+from ..models import COMPLETED, DUE, RANK, TITLE, TITLE_COMPARED, Task, TaskPriority
 
 Sort = Literal["due", "priority", "place", "title", "created", "updated", "completed"]
 
-#: Characters of a title that are compared; a cursor has to hold them.
-TITLE_COMPARED = 100
-
 _MOMENT = DateTime(timezone=True)
+#: As `models.RANK` has them.
+_RANKS = (TaskPriority.URGENT, TaskPriority.HIGH, TaskPriority.NORMAL, TaskPriority.LOW)
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
     """One thing that tasks are compared by."""
 
-    expression: SQLColumnExpression[Any]
+    #: Its expression, where the columns of tasks are the only ones.
+    sql: str
     type: TypeEngine[Any]
     #: The same of a task in hand, as text.
     of: Callable[[Task], str]
-    falling: bool = False
 
-    def after(self, value: str) -> ColumnElement[bool]:
-        """Holds for what comes later than a value."""
-        bound = cast(value, self.type)
-        return self.expression < bound if self.falling else self.expression > bound
+    @property
+    def expression(self) -> ColumnElement[Any]:
+        return literal_column(self.sql, self.type)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order of tasks: by the first key, then by the next."""
+    """An order of tasks: by the first key, then by the next; all rising, or all falling."""
 
     keys: tuple[Key, ...]
+    falling: bool = False
 
-    def clauses(self) -> list[SQLColumnExpression[Any]]:
-        """For ORDER BY."""
-        return [key.expression.desc() if key.falling else key.expression for key in self.keys]
+    def clauses(self, keys: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+        """For ORDER BY, of what stands for the keys."""
+        return [key.desc() if self.falling else key for key in keys]
 
     def place_of(self, task: Task) -> list[str]:
         """Where a task stands."""
         return [key.of(task) for key in self.keys]
 
-    def after(self, place: Sequence[str]) -> ColumnElement[bool]:
+    def after(
+        self, keys: Sequence[ColumnElement[Any]], place: Sequence[str]
+    ) -> ColumnElement[bool]:
         """Holds for the tasks that come later than a place."""
-        if not any(key.falling for key in self.keys):
-            # One comparison of rows, which is one range of an index.
-            bounds = [cast(value, key.type) for key, value in zip(self.keys, place, strict=True)]
-            return tuple_(*(key.expression for key in self.keys)) > tuple_(*bounds)
-        later: ColumnElement[bool] | None = None
-        for key, value in reversed(list(zip(self.keys, place, strict=True))):
-            same = key.expression == cast(value, key.type)
-            here = key.after(value)
-            later = here if later is None else or_(here, and_(same, later))
-        if later is None:
-            raise ValueError("an order has a key")
-        return later
+        # One comparison of rows, which is one range of an index.
+        values = tuple_(
+            *(cast(value, key.type) for key, value in zip(self.keys, place, strict=True))
+        )
+        return tuple_(*keys) < values if self.falling else tuple_(*keys) > values
 
 
-def _moment(name: str, *, missing: Literal["infinity", "-infinity"], falling: bool = False) -> Key:
+def rank_of(priority: TaskPriority) -> int:
+    """How far from the most urgent: 1 is that."""
+    return _RANKS.index(priority) + 1
+
+
+def _moment(
+    name: str, sql: str | None = None, *, missing: Literal["infinity", "-infinity"] = "infinity"
+) -> Key:
     def of(task: Task) -> str:
         moment = getattr(task, name)
         return missing if moment is None else str(moment.isoformat())
 
-    expression = func.coalesce(col(getattr(Task, name)), text(f"'{missing}'::timestamptz"))
-    return Key(expression, _MOMENT, of, falling)
+    return Key(sql or name, _MOMENT, of)
 
 
-_NUMBER = Key(col(Task.number), Integer(), lambda task: str(task.number))
-_DUE = _moment("due_at", missing="infinity")
-_PRIORITY = Key(
-    col(Task.priority),
-    Task.__table__.c.priority.type,  # type: ignore[attr-defined]
-    lambda task: task.priority.value,
-    falling=True,
-)
-_PLACE = Key(col(Task.place), Numeric(), lambda task: str(task.place))
-_TITLE = Key(
-    func.left(col(Task.searched), TITLE_COMPARED),
-    Text(),
-    lambda task: task.searched[:TITLE_COMPARED],
-)
+_NUMBER = Key("number", Integer(), lambda task: str(task.number))
+_DUE = _moment("due_at", DUE)
+_PRIORITY = Key(RANK, Integer(), lambda task: str(rank_of(task.priority)))
+_PLACE = Key("place", Numeric(), lambda task: str(task.place))
+_TITLE = Key(TITLE, Text(), lambda task: task.searched[:TITLE_COMPARED])
 
 ORDERS: dict[Sort, Order] = {
     "due": Order((_DUE, _NUMBER)),
     "priority": Order((_PRIORITY, _DUE, _NUMBER)),
     "place": Order((_PLACE, _NUMBER)),
     "title": Order((_TITLE, _NUMBER)),
-    "created": Order((_moment("created_at", missing="-infinity", falling=True), _NUMBER)),
-    "updated": Order((_moment("updated_at", missing="-infinity", falling=True), _NUMBER)),
-    "completed": Order((_moment("completed_at", missing="-infinity", falling=True), _NUMBER)),
+    # The latest first, and of those of one moment the one that was added last.
+    "created": Order((_moment("created_at"), _NUMBER), falling=True),
+    "updated": Order((_moment("updated_at"), _NUMBER), falling=True),
+    "completed": Order(
+        (_moment("completed_at", COMPLETED, missing="-infinity"), _NUMBER), falling=True
+    ),
 }

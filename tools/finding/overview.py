@@ -3,20 +3,24 @@
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy import ColumnElement, DateTime, literal_column
 from sqlalchemy import select as select_columns
-from sqlmodel import col, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from ..context import Caller
-from ..models import Task, TaskPriority
+from ..models import COMPLETED, DUE, RANK, Task, TaskPriority
 from ..shapes.views import Counts, Overview, TaskView
+from .looking import EVERY, OPEN, TASKS, Wanted, counted_up, fitting
+from .orders import ORDERS, rank_of
 from .seeing import Seeing
 from .showing import shown, task_views
 from .users import find_user
 
 #: Tasks of each kind that are shown.
 SHOWN_MAX = 10
+
+_MOMENT = DateTime(timezone=True)
 
 
 async def get_overview(session: AsyncSession, caller: Caller) -> Overview:
@@ -27,44 +31,53 @@ async def get_overview(session: AsyncSession, caller: Caller) -> Overview:
         for days in (0, 1, 8)
     ]
     today, tomorrow, week = midnights
-    user_id = await find_user(session, caller.subject)
-    due, completed = col(Task.due_at), col(Task.completed_at)
-    is_open = and_(completed.is_(None), col(Task.archived_at).is_(None))
+    due: ColumnElement[datetime] = literal_column(DUE, _MOMENT)
+    completed: ColumnElement[datetime] = literal_column(COMPLETED, _MOMENT)
+    never: ColumnElement[datetime] = literal_column("'infinity'::timestamptz", _MOMENT)
     overdue = due < now
-    later_today = and_(due >= now, due < tomorrow)
-    after_today = due >= tomorrow
-    # The order of the fields of Counts.
-    kinds = {
-        "open": is_open,
-        "overdue": and_(is_open, overdue),
-        "today": and_(is_open, later_today),
-        "next_7_days": and_(is_open, after_today, due < week),
-        "without_due": and_(is_open, due.is_(None)),
-        "urgent": and_(is_open, col(Task.priority) == TaskPriority.URGENT),
-        "completed_today": and_(completed >= today, completed < tomorrow),
+    later_today = (due >= now) & (due < tomorrow)
+    after_today = (due >= tomorrow) & (due < never)
+    # In the words of Counts.
+    kinds: dict[str, tuple[tuple[int, ...], list[ColumnElement[bool]]]] = {
+        "open": (OPEN, []),
+        "overdue": (OPEN, [overdue]),
+        "today": (OPEN, [later_today]),
+        "next_7_days": (OPEN, [due >= tomorrow, due < week]),
+        "without_due": (OPEN, [due == never]),
+        "urgent": (OPEN, [literal_column(RANK) == rank_of(TaskPriority.URGENT)]),
+        "completed_today": (EVERY, [completed >= today, completed < tomorrow]),
     }
+    user_id = await find_user(session, caller.subject)
     if user_id is None:
-        counts = dict.fromkeys(kinds, 0)
-    else:
-        columns = [func.count().filter(condition) for condition in kinds.values()]
-        counted: Any = select_columns(*columns).where(col(Task.user_id) == user_id)
-        counts = dict(zip(kinds, (await session.exec(counted)).one(), strict=True))
-
-    async def first(condition: ColumnElement[bool]) -> list[TaskView]:
-        if user_id is None:
-            return []
+        return _overview(now, caller, dict.fromkeys(kinds, 0), [[], [], []])
+    counted = [
+        counted_up(fitting(Wanted(user_id, states), TASKS) + conditions).label(name)
+        for name, (states, conditions) in kinds.items()
+    ]
+    statement: Any = select_columns(*counted)
+    counts = (await session.exec(statement)).one()._asdict()
+    seeing = Seeing(session, user_id, caller.zone)
+    order = ORDERS["due"]
+    shown_tasks = []
+    for condition in (overdue, later_today, after_today):
         tasks = await session.exec(
             select(Task)
-            .where(col(Task.user_id) == user_id, is_open, condition)
-            .order_by(due, col(Task.number))
+            .where(*fitting(Wanted(user_id, OPEN), TASKS), condition)
+            .order_by(*order.clauses([key.expression for key in order.keys]))
             .limit(SHOWN_MAX)
         )
-        return await task_views(Seeing(session, user_id, caller.zone), tasks.all())
+        shown_tasks.append(await task_views(seeing, tasks.all()))
+    return _overview(now, caller, counts, shown_tasks)
 
+
+def _overview(
+    now: datetime, caller: Caller, counts: dict[str, int], tasks: list[list[TaskView]]
+) -> Overview:
+    overdue, today, after_today = tasks
     return Overview(
         now=shown(now, caller.zone) or "",
         counts=Counts(**counts),
-        overdue=await first(overdue),
-        today=await first(later_today),
-        next=await first(after_today),
+        overdue=overdue,
+        today=today,
+        next=after_today,
     )

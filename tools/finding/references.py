@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import AmbiguousTaskError, InvalidValueError
-from ..texts import check_storable, quoted, search_form
+from ..findable import all_words
+from ..texts import check_storable, quoted
 
 #: How many tasks an error lists; a model that needs more of them calls find_tasks.
 LISTED_MAX = 10
@@ -19,7 +20,6 @@ BEGINNING_MIN = 3
 Prefer = Literal["open", "closed"]
 
 _NUMBER = re.compile(r"(?:(?:the )?(?:task|number|no\.?|nr\.?|item) ?)?(?:# ?)?([0-9]{1,9})\.?")
-_WORD = re.compile(r"[^\W_]+")
 #: Words that people put around what they mean, and that are no part of it.
 _FILLERS = frozenset(
     (
@@ -113,33 +113,24 @@ def in_words(reference: str | int) -> str:
     return reference if isinstance(reference, str) else f"#{reference}"
 
 
-def search_words(reference: str) -> list[str]:
-    """What every title that the words of a reference can mean has in it, in its search form."""
-    return list(dict.fromkeys(words_in(reference)))
-
-
 def words_in(text: str) -> list[str]:
     """The words of a text that say something, in lower case; all of them if none does."""
-    words = _all_words(text)
+    words = all_words(text)
     return [word for word in words if word not in _FILLERS] or words
-
-
-def _all_words(text: str) -> list[str]:
-    return _WORD.findall(search_form(text))
 
 
 def _matching(reference: str, tasks: Iterable[Candidate]) -> list[Candidate]:
     """The tasks whose titles come nearest to the reference; none if no title is near."""
-    everything = _all_words(reference)
+    everything = all_words(reference)
     wanted = [word for word in everything if word not in _FILLERS]
     tasks = list(tasks)
     tests: list[Callable[[str], bool]] = []
     if everything:
-        tests.append(lambda title: _all_words(title) == everything)
+        tests.append(lambda title: all_words(title) == everything)
     if wanted:
         tests += [
             lambda title: words_in(title) == wanted,
-            lambda title: set(wanted) <= set(_all_words(title)),
+            lambda title: set(wanted) <= set(all_words(title)),
             lambda title: all(_begins_a_word(start, title) for start in wanted),
         ]
     if not reference.isascii():
@@ -154,7 +145,7 @@ def _matching(reference: str, tasks: Iterable[Candidate]) -> list[Candidate]:
 def _begins_a_word(start: str, title: str) -> bool:
     return any(
         word == start or (len(start) >= BEGINNING_MIN and word.startswith(start))
-        for word in _all_words(title)
+        for word in all_words(title)
     )
 
 
@@ -163,11 +154,11 @@ def _listed(tasks: Sequence[Candidate], count: int) -> str:
     return ", ".join(map(str, tasks[:LISTED_MAX])) + (f" and {more} more" if more > 0 else "")
 
 
-def not_found(reference: str, still_open: Sequence[Candidate], count: int) -> str:
-    """What is said where no task is meant, by the first open tasks and how many there are."""
+def not_found(reference: str, still_open: Sequence[Candidate]) -> str:
+    """What is said where no task is meant; more open tasks than are listed are not."""
     said = f"No task is meant by {quoted(reference)}; nothing was changed. "
-    if not count:
+    if not still_open:
         return said + "There are no open tasks; find_tasks with state completed shows the others."
-    if count > LISTED_MAX:
-        return said + f"Call find_tasks to see the {count} open tasks."
-    return said + f"The open tasks are {_listed(still_open, count)}."
+    if len(still_open) > LISTED_MAX:
+        return said + "Call find_tasks to see the open tasks."
+    return said + f"The open tasks are {_listed(still_open, len(still_open))}."

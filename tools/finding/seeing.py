@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, func, not_, or_
+from sqlalchemy import func, not_, or_
+from sqlalchemy import select as select_columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from ..errors import AmbiguousTaskError, ListNotFoundError, TaskError, TaskNotFoundError
+from ..findable import query_of
 from ..models import Task, TaskEvent, TaskList
 from ..shapes.views import INBOX
-from ..texts import is_inbox, quoted, search_form
+from ..texts import is_inbox, quoted
+from .looking import OPEN, TASKS, Wanted, fitting, having
 from .references import (
     LISTED_MAX,
     Candidate,
@@ -22,9 +26,9 @@ from .references import (
     find,
     not_found,
     number_in,
-    search_words,
     words_in,
 )
+from .users import plan_by_indexes
 
 #: Tasks whose titles are compared with a reference. The shortest titles are the nearest ones.
 COMPARED_MAX = 500
@@ -79,10 +83,10 @@ class Seeing:
                     f"Task {number} was deleted; find_activity shows when."
                 )
             if "#" in reference:
-                raise TaskNotFoundError(not_found(reference, *await self._open()))
+                raise TaskNotFoundError(not_found(reference, await self._open()))
         found = find(reference, await self._candidates(reference, prefer), prefer=prefer)
         if found is None:
-            raise TaskNotFoundError(not_found(reference, *await self._open()))
+            raise TaskNotFoundError(not_found(reference, await self._open()))
         return await self.numbered(found.number)
 
     async def told_anew(self, reference: str, error: TaskError) -> TaskError:
@@ -121,44 +125,33 @@ class Seeing:
 
     async def _candidates(self, reference: str, prefer: Prefer | None) -> list[Candidate]:
         """The tasks that a reference may mean, the preferred and the nearest ones first."""
-        searched = col(Task.searched)
-        words = [searched.contains(word, autoescape=True) for word in search_words(reference)]
-        conditions: list[ColumnElement[bool]] = []
-        if words:
-            conditions.append(and_(*words))
-        if not reference.isascii():
-            conditions.append(searched.contains(search_form(reference.strip()), autoescape=True))
-        if not conditions:
+        words = list(dict.fromkeys(words_in(reference)))
+        pieces = query_of(self.user_id, words=words, symbols="" if words else reference)
+        if pieces is None:
             return []
-        return await self._named(or_(*conditions), limit=COMPARED_MAX, prefer=prefer)
-
-    async def _open(self) -> tuple[list[Candidate], int]:
-        """The first open tasks, and how many there are."""
-        still_open = [col(Task.completed_at).is_(None), col(Task.archived_at).is_(None)]
-        rows = await self.session.exec(
-            select(Task.number, Task.title)
-            .where(col(Task.user_id) == self.user_id, *still_open)
-            .order_by(col(Task.number))
-            .limit(LISTED_MAX)
-        )
-        first = [Candidate(number, title, completed=False) for number, title in rows.all()]
-        count = select(func.count()).where(col(Task.user_id) == self.user_id, *still_open)
-        return first, (await self.session.exec(count)).one()
-
-    async def _named(
-        self, condition: ColumnElement[bool], *, limit: int, prefer: Prefer | None
-    ) -> list[Candidate]:
-        completed = col(Task.completed_at).is_not(None)
-        archived = col(Task.archived_at).is_not(None)
+        await plan_by_indexes(self.session)
+        found = having(Wanted(self.user_id, (), pieces=pieces))
+        completed, archived = found.c.completed_at.is_not(None), found.c.archived_at.is_not(None)
         closed = or_(completed, archived)
         preferred = [closed] if prefer == "open" else [not_(closed)] if prefer else []
-        rows = await self.session.exec(
-            select(Task.number, Task.title, completed, archived)
-            .where(col(Task.user_id) == self.user_id, condition)
-            .order_by(*preferred, func.length(col(Task.title)), col(Task.number))
-            .limit(limit)
+        nearest: Any = (
+            select_columns(found.c.number, found.c.title, completed, archived)
+            .where(found.c.user_id == self.user_id)
+            .order_by(*preferred, func.length(found.c.title), found.c.number)
+            .limit(COMPARED_MAX)
         )
+        rows = await self.session.exec(nearest)
         return sorted((Candidate(*row) for row in rows.all()), key=lambda one: one.number)
+
+    async def _open(self) -> list[Candidate]:
+        """The open tasks; where there are more than a message lists, some of them."""
+        rows = await self.session.exec(
+            select(Task.number, Task.title)
+            .where(*fitting(Wanted(self.user_id, OPEN), TASKS))
+            .limit(LISTED_MAX + 1)
+        )
+        found = [Candidate(number, title, completed=False) for number, title in rows.all()]
+        return sorted(found, key=lambda one: one.number)
 
     async def parent_of(self, task: Task) -> Task | None:
         """The task that a task is a part of."""

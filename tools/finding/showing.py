@@ -1,6 +1,5 @@
 """Tasks and lists as their owner sees them, in answers."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
@@ -14,6 +13,7 @@ from ..models import Task, TaskList
 from ..shapes.views import INBOX, ListView, TaskView
 from ..when.clock_times import END_OF_DAY
 from ..when.recurrence import describe
+from ..zones import read_zones
 from .seeing import Seeing
 
 
@@ -24,10 +24,7 @@ async def task_views(seeing: Seeing, tasks: Sequence[Task]) -> list[TaskView]:
     lists = await seeing.lists() if any(task.list_id for task in tasks) else {}
     parents = await _numbers(seeing, [task.parent_id for task in tasks if task.parent_id])
     open_subtasks = await _open_subtasks(seeing, [task.id for task in tasks])
-    away = {task.due_zone: task for task in tasks if task.due_zone not in (None, seeing.zone.key)}
-    if away:
-        # In a thread: the first use of a zone reads a file.
-        await asyncio.to_thread(lambda: [due_zone(task, seeing.zone) for task in away.values()])
+    await read_zones({task.due_zone for task in tasks if task.due_zone})
     return [
         _view(
             seeing,

@@ -3,28 +3,35 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, DateTime, literal_column
 from sqlalchemy.exc import DataError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from ..context import Caller
 from ..errors import AmbiguousTaskError, InvalidValueError, TaskError
-from ..models import Task, TaskPriority
+from ..findable import is_part, query_of
+from ..models import DUE, RANK, Task, TaskPriority
 from ..shapes.arguments import BadItem
 from ..shapes.views import FoundTasks, ItemResult, Priority, State, TaskName, TaskPage
 from ..texts import check_storable, checked_label, search_form
 from ..when.ranges import Range, read_range
 from . import pages
-from .orders import ORDERS, Sort
+from .looking import ARCHIVED, COMPLETED, EVERY, OPEN, Condition, Wanted, look
+from .orders import ORDERS, Sort, rank_of
 from .references import in_words, words_in
 from .seeing import Seeing
 from .showing import task_views
 from .users import find_user
 
-#: As many tasks are counted at most; that there are many is all that more would say.
-COUNT_MAX = 1000
+STATES: dict[State, tuple[int, ...]] = {
+    "open": OPEN,
+    "completed": COMPLETED,
+    "archived": ARCHIVED,
+    "all": EVERY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,39 +67,40 @@ async def find_tasks(
     if user_id is None:
         return TaskPage(tasks=[], total=0, note=note)
     seeing = Seeing(session, user_id, caller.zone)
-    conditions = [
-        col(Task.user_id) == user_id,
-        *_state_conditions(query.state),
-        *_text_conditions(query.text),
-        *due,
-    ]
+    conditions = list(due)
+    said = text_conditions(query.text)
     if labels:
-        conditions.append(col(Task.labels).contains(labels))
+        said.append(lambda task: task.labels.contains(labels))
     if query.priority is not None:
-        conditions.append(col(Task.priority) == TaskPriority(query.priority))
+        rank = rank_of(TaskPriority(query.priority))
+        conditions.append(lambda _: literal_column(RANK) == rank)
     if query.list is not None:
         found = await seeing.find_list(query.list)
-        conditions.append(col(Task.list_id) == (None if found is None else found.id))
+        list_id = None if found is None else found.id
+        conditions.append(lambda task: task.list_id == list_id)
     if query.parent is not None:
-        parent = await seeing.find(query.parent)
-        conditions.append(col(Task.parent_id) == parent.id)
-    counted = select(Task.id).where(*conditions).limit(COUNT_MAX).subquery()
-    total: int = (await session.exec(select(func.count()).select_from(counted))).one()
-    if start is not None:
-        conditions.append(order.after(start))
-    page = select(Task).where(*conditions).order_by(*order.clauses()).limit(limit + 1)
+        parent = (await seeing.find(query.parent)).id
+        conditions.append(lambda task: task.parent_id == parent)
+    words, symbols = words_and_symbols(query.text)
+    pieces = query_of(user_id, words=words, symbols=symbols, labels=labels)
+    wanted = Wanted(user_id, STATES[query.state], tuple(conditions), tuple(said), pieces)
     try:
-        tasks = list((await session.exec(page)).all())
+        ids, total = await look(session, wanted, order, start=start, limit=limit + 1)
     except DataError as error:
         raise InvalidValueError(
             "The cursor is none that was given. Leave it out for the first page."
         ) from error
-    more = len(tasks) > limit
-    tasks = tasks[:limit]
+    more, ids = len(ids) > limit, ids[:limit]
+    rows = await session.exec(
+        select(Task).where(col(Task.user_id) == user_id, col(Task.id).in_(ids))
+    )
+    by_id = {task.id: task for task in rows.all()}
+    # One may have been deleted a moment ago.
+    tasks = [by_id[id_] for id_ in ids if id_ in by_id]
     return TaskPage(
         tasks=await task_views(seeing, tasks),
         total=total,
-        next_cursor=pages.write(order.place_of(tasks[-1]), query) if more else None,
+        next_cursor=pages.write(order.place_of(tasks[-1]), query) if more and tasks else None,
         note=note,
     )
 
@@ -133,34 +141,41 @@ def failure(item: int, error: TaskError) -> ItemResult:
     return ItemResult(item=item, status="failed", error=str(error), candidates=candidates)
 
 
-def _state_conditions(state: State) -> list[ColumnElement[bool]]:
-    completed, archived = col(Task.completed_at), col(Task.archived_at)
-    match state:
-        case "open":
-            return [completed.is_(None), archived.is_(None)]
-        case "completed":
-            return [completed.is_not(None), archived.is_(None)]
-        case "archived":
-            return [archived.is_not(None)]
-        case "all":
-            return []
+def words_and_symbols(text: str | None) -> tuple[list[str], str]:
+    """The words of a text that are looked for, or all of it where it has none."""
+    text = search_form((text or "").strip())
+    words = list(dict.fromkeys(words_in(text)))
+    return words, "" if words else text
 
 
-def _text_conditions(text: str | None) -> list[ColumnElement[bool]]:
+def text_conditions(text: str | None) -> list[Condition]:
     """Every word stands somewhere in the title or the notes, maybe inside of a longer one."""
-    if not text or not text.strip():
-        return []
-    words = words_in(text) or [search_form(text.strip())]
-    searched = col(Task.searched)
-    return [searched.contains(word, autoescape=True) for word in words]
+    words, symbols = words_and_symbols(text)
+
+    def having(word: str) -> Condition:
+        if is_part(word):
+            return lambda task: task.searched.contains(word, autoescape=True)
+        # The pieces have it only where it is a word by itself.
+        return lambda task: (" " + task.pieces + " ").contains(f" {word} ")
+
+    conditions = [having(word) for word in words]
+    if symbols:
+        conditions.append(lambda task: task.searched.contains(symbols, autoescape=True))
+    return conditions
 
 
-async def _due_conditions(
-    caller: Caller, query: Query
-) -> tuple[list[ColumnElement[bool]], str | None]:
+async def _due_conditions(caller: Caller, query: Query) -> tuple[list[Condition], str | None]:
     """What has to hold of the due time, and how its words were understood."""
-    due = col(Task.due_at)
-    conditions: list[ColumnElement[bool]] = []
+    due: ColumnElement[datetime] = literal_column(DUE, DateTime(timezone=True))
+    missing = literal_column("'infinity'::timestamptz", DateTime(timezone=True))
+    conditions: list[Condition] = []
+
+    def between(start: datetime | None, end: datetime | None) -> None:
+        if start is not None:
+            conditions.append(lambda _: (due >= start) & (due < missing))
+        if end is not None:
+            conditions.append(lambda _: due < end)
+
     notes: list[str] = []
 
     async def read(words: str) -> Range:
@@ -172,15 +187,12 @@ async def _due_conditions(
         return found
 
     if query.due is not None and query.due.strip().casefold() in ("none", "no", "never"):
-        conditions.append(due.is_(None))
+        conditions.append(lambda _: due == missing)
     elif query.due is not None:
         found = await read(query.due)
-        if found.start is not None:
-            conditions.append(due >= found.start)
-        if found.end is not None:
-            conditions.append(due < found.end)
-    if query.due_from is not None and (start := (await read(query.due_from)).start) is not None:
-        conditions.append(due >= start)
-    if query.due_until is not None and (end := (await read(query.due_until)).end) is not None:
-        conditions.append(due < end)
+        between(found.start, found.end)
+    if query.due_from is not None:
+        between((await read(query.due_from)).start, None)
+    if query.due_until is not None:
+        between(None, (await read(query.due_until)).end)
     return conditions, " ".join(dict.fromkeys(notes)) or None

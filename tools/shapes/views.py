@@ -201,7 +201,7 @@ class Activity(Answer):
 
 
 class Counts(BaseModel):
-    """How many tasks there are."""
+    """How many tasks there are; 1000: or more."""
 
     open: int
     overdue: int

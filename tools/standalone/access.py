@@ -19,7 +19,8 @@ from starlette.responses import JSONResponse
 from storage.database import Database
 from storage.tokens import find_bearer
 
-from ..context import Caller, Clock, Identify, always, time_zone, utc_now
+from ..context import Caller, Clock, Identify, always, utc_now
+from ..zones import zone_named
 
 logger = logging.getLogger(__name__)
 
@@ -79,13 +80,13 @@ def from_token(zone: ZoneInfo, *, locale: str | None = None, clock: Clock = utc_
         clock: says what time it is.
     """
 
-    def identify(meta: Mapping[str, Any]) -> Caller:
+    async def identify(meta: Mapping[str, Any]) -> Caller:
         token = _shown_token()
         claims = token.claims or {}
         named = claims.get(ZONE)
-        own = time_zone(named) if named else zone
+        own = await zone_named(named) if named else zone
         caller = always(token.subject or "", own, locale=claims.get(LOCALE) or locale, clock=clock)
-        return caller(meta)
+        return await caller(meta)
 
     return identify
 

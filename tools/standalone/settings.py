@@ -7,9 +7,10 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tzlocal import get_localzone_name
 
-from ..context import ID_MAX, LOCAL_USER, known_locale, time_zone
+from ..context import ID_MAX, LOCAL_USER, known_locale
 from ..errors import InvalidValueError
 from ..texts import is_storable
+from ..zones import time_zone
 
 
 def _known_zone(name: str | None) -> str | None:
