@@ -34,8 +34,10 @@ from tests.storage.bulk import write_conversation
 from tests.storage.damage import execute
 from tests.storage.support import ask, assert_rows_are_the_state, chat_graph, fetch, on, say
 
+LONG = bool(os.environ.get("TASK_AGENT_LONG_TESTS"))
+
 #: Turns of the conversation whose verifying is measured.
-MANY = 100_000 if os.environ.get("TASK_AGENT_LONG_TESTS") else 12_500
+MANY = 100_000 if LONG else 12_500
 
 
 @pytest.fixture
@@ -353,6 +355,7 @@ async def test_turns_that_are_written_meanwhile_give_no_false_alarm(
 # Many
 
 
+@pytest.mark.timeout(3_600 if LONG else 600)
 async def test_memory_has_a_bound_however_long_a_conversation_is(database: Database) -> None:
     await write_conversation(database, "short", 1_000)
     await write_conversation(database, "long", MANY)

@@ -274,7 +274,7 @@ async def a_world(database: Database, *, foreign: bool) -> AsyncIterator[World]:
         yield World({"ann": anns, "bob": bobs}, {"ann": "bob", "bob": "ann"})
 
 
-@pytest.mark.timeout(5_400 if LONG else 180)
+@pytest.mark.timeout(5_400 if LONG else 600)
 @EXAMPLES
 @given(played=rounds, foreign=st.booleans())
 def test_two_users_at_once_are_answered_as_if_the_other_had_never_been(
