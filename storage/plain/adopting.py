@@ -17,8 +17,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
-from ..connections import Pool, cursor, transaction
-from ..errors import NoSuchThreadError
+from ..connections import Pool, transaction
 from ..rows import CHANNEL, INSERT_USER, LEAF_TYPE
 from ..transcript import Row, custom_uuid, title_of
 from .adopting_rows import (
@@ -39,6 +38,7 @@ from .adopting_rows import (
     select_stored,
 )
 from .lists import NotAdoptableError, PlainLists
+from .threads import count, each_thread
 
 #: Says whose a thread is, from its id and the name of a user that its checkpoints hold, if they do.
 #: That name is what LangGraph's server wrote, or a client that gave it in a run's metadata: with
@@ -75,10 +75,7 @@ class Adopted:
 
 async def count_threads(pool: Pool) -> int:
     """How many threads have checkpoints."""
-    async with cursor(pool) as cur:
-        await cur.execute(COUNT_THREADS)
-        row = await cur.fetchone()
-        return 0 if row is None else int(row["count"])
+    return await count(pool, COUNT_THREADS)
 
 
 async def adopt_threads(
@@ -105,34 +102,21 @@ async def adopt_threads(
         DatabaseFailedError: no disk space, no connection, no answer in time.
     """
     serde = serde or JsonPlusSerializer(allowed_msgpack_modules=None)
-    after: str | None = None
-    while True:
-        async with cursor(pool) as cur:
-            await cur.execute(
-                SELECT_THREADS,
-                {
-                    "after": after,
-                    "thread_id": thread_id,
-                    "limit": batch,
-                    "channel": CHANNEL,
-                    "taken": TAKEN,
-                },
-            )
-            page = await cur.fetchall()
-        if thread_id is not None and not page:
-            raise NoSuchThreadError(
-                f"there is no thread {thread_id!r}: no checkpoint in the database is of it."
-            )
-        for row in page:
-            after = row["thread_id"]
-            if row["done"]:
-                yield Adopted(after)
-                continue
-            thread = _Thread(after, owner, serde, dry_run)
-            async for adopted in thread.adopt(pool):
-                yield adopted
-        if len(page) < batch:
-            return
+    rows = each_thread(
+        pool,
+        SELECT_THREADS,
+        {"channel": CHANNEL, "taken": TAKEN},
+        thread_id=thread_id,
+        batch=batch,
+        absent="no checkpoint in the database is of it",
+    )
+    async for row in rows:
+        if row["done"]:
+            yield Adopted(row["thread_id"])
+            continue
+        thread = _Thread(row["thread_id"], owner, serde, dry_run)
+        async for adopted in thread.adopt(pool):
+            yield adopted
 
 
 class _Thread:

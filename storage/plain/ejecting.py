@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from ..connections import Pool, cursor, transaction
-from ..errors import NoSuchThreadError
+from ..connections import Pool, transaction
 from ..reading import TranscriptError
 from ..rows import LEAF_TYPE
 from .adopting_rows import LOCK_CONVERSATION, SELECT_CONVERSATION
@@ -24,6 +23,7 @@ from .ejecting_rows import (
     replace_versions,
     select_leaves,
 )
+from .threads import count, each_thread
 
 SELECT_THREADS = f"""
     SELECT t.thread_id,
@@ -80,10 +80,7 @@ class Ejected:
 
 async def count_threads(pool: Pool) -> int:
     """How many threads have checkpoints or a conversation."""
-    async with cursor(pool) as cur:
-        await cur.execute(COUNT_THREADS)
-        row = await cur.fetchone()
-        return 0 if row is None else int(row["count"])
+    return await count(pool, COUNT_THREADS)
 
 
 async def eject_threads(
@@ -112,34 +109,22 @@ async def eject_threads(
         DatabaseFailedError: no disk space, no connection, no answer in time.
     """
     serde = serde or JsonPlusSerializer(allowed_msgpack_modules=None)
-    after: str | None = None
-    while True:
-        async with cursor(pool) as cur:
-            await cur.execute(
-                SELECT_THREADS,
-                {
-                    "after": after,
-                    "thread_id": thread_id,
-                    "limit": batch,
-                    "leaf_type": LEAF_TYPE,
-                },
-            )
-            page = await cur.fetchall()
-        if thread_id is not None and not page:
-            raise NoSuchThreadError(
-                f"there is no thread {thread_id!r}: the database holds no checkpoint and no "
-                "conversation of it."
-            )
-        for row in page:
-            after = row["thread_id"]
-            if not row["has_checkpoints"]:
-                yield Ejected(after, left="it has a conversation, but no checkpoints")
-            elif row["has_work"] or (row["has_rows"] and not keep_rows):
-                yield await _eject(pool, after, serde, keep_rows=keep_rows, dry_run=dry_run)
-            else:
-                yield Ejected(after)
-        if len(page) < batch:
-            return
+    rows = each_thread(
+        pool,
+        SELECT_THREADS,
+        {"leaf_type": LEAF_TYPE},
+        thread_id=thread_id,
+        batch=batch,
+        absent="the database holds no checkpoint and no conversation of it",
+    )
+    async for row in rows:
+        name = row["thread_id"]
+        if not row["has_checkpoints"]:
+            yield Ejected(name, left="it has a conversation, but no checkpoints")
+        elif row["has_work"] or (row["has_rows"] and not keep_rows):
+            yield await _eject(pool, name, serde, keep_rows=keep_rows, dry_run=dry_run)
+        else:
+            yield Ejected(name)
 
 
 async def _eject(
