@@ -138,7 +138,7 @@ def test_the_adapters_call_it_over_http(served: Served, token: str, database_url
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
-    assert "find_tasks" in done.stdout.decode()
+    assert done.stdout.decode().strip() == snippet("Over HTTP, for many people", "text").strip()
 
 
 def test_a_token_is_made_as_the_readme_says(served: Served, database_url: str) -> None:
