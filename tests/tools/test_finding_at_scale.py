@@ -7,11 +7,8 @@ tells times.
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from uuid import uuid4
 
-import psycopg
 import pytest
-from psycopg import sql
 from sqlmodel import col, select
 
 from bench.calls.finding import CALLER, fill_with_tasks, kinds
@@ -20,7 +17,7 @@ from bench.plans import Plan, plans
 from bench.task_crowd import HEAVY
 from storage.database import Database, connect
 from storage.models import User
-from storage.settings import libpq_uri, parse_url
+from tests.cloning import cloned
 from tools.finding.looking import COUNT_MAX, SORTED_MAX
 from tools.finding.orders import ORDERS, Sort
 from tools.finding.overview import get_overview
@@ -39,18 +36,9 @@ pytestmark = pytest.mark.timeout(1_800 if LONG else 240)
 @pytest.fixture(scope="module")
 def many_url(server_uri: str, template: str) -> Iterator[str]:
     """A database in which one user has many tasks, and many have some."""
-    name = f"many_{uuid4().hex}"
-    with psycopg.connect(server_uri, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
-    url = libpq_uri(parse_url(server_uri).set(database=name))
-    fill_with_tasks(url, TASKS, OTHERS)
-    yield url
-    with psycopg.connect(server_uri, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with cloned(server_uri, template) as url:
+        fill_with_tasks(url, TASKS, OTHERS)
+        yield url
 
 
 @pytest.fixture
