@@ -41,6 +41,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from .arrays import take_arrays
 from .errors import DatabaseFailedError
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
@@ -226,6 +227,7 @@ class Connections:
                 _noticed(connection),
                 asyncio.timeout(None if patient else self.answer_timeout),
             ):
+                take_arrays(connection)
                 yield connection
 
     async def _renew(self, begun_at: float) -> None:

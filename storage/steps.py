@@ -12,6 +12,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from .arrays import Array, bytes_array, int_array, jsonb_array, text_array, uuid_array
 from .rows import CHANNEL, LEAF_TYPE, ConversationGoneError
 from .transcript import Row, row_id
 from .writes import Dumped
@@ -190,13 +191,13 @@ async def put_new_step(
     if not writes:
         await _put_step(cur, _PUT_NEW_STEP, conversation_id, step, rows)
         return
-    columns: dict[str, list[Any]] = {
-        "write_tasks": [row[3] for row in writes],
-        "write_paths": [row[4] for row in writes],
-        "write_positions": [row[5] for row in writes],
-        "write_channels": [row[6] for row in writes],
-        "write_types": [row[7] for row in writes],
-        "write_blobs": [row[8] for row in writes],
+    columns = {
+        "write_tasks": text_array(row[3] for row in writes),
+        "write_paths": text_array(row[4] for row in writes),
+        "write_positions": int_array(row[5] for row in writes),
+        "write_channels": text_array(row[6] for row in writes),
+        "write_types": text_array(row[7] for row in writes),
+        "write_blobs": bytes_array(row[8] for row in writes),
     }
     await _put_step(cur, _PUT_NEW_STEP_AND_WRITES, conversation_id, step, rows, **columns)
 
@@ -207,7 +208,7 @@ async def _put_step(
     conversation_id: UUID,
     step: Step,
     rows: Sequence[Row],
-    **more: Sequence[Any],
+    **more: Array,
 ) -> None:
     def key(digest: bytes | None) -> UUID | None:
         return None if digest is None else row_id(conversation_id, digest)
@@ -223,14 +224,14 @@ async def _put_step(
             "version": step.version,
             "leaf_type": LEAF_TYPE,
             "leaf": key(step.leaf),
-            "ids": [key(row.digest) for row in rows],
-            "parent_ids": [key(row.parent) for row in rows],
-            "digests": [row.digest for row in rows],
-            "roles": [row.role for row in rows],
-            "contents": [row.content for row in rows],
-            "tool_calls": [None if r.tool_calls is None else Jsonb(r.tool_calls) for r in rows],
-            "payload_types": [row.payload_type for row in rows],
-            "payloads": [row.payload for row in rows],
+            "ids": uuid_array(key(row.digest) for row in rows),
+            "parent_ids": uuid_array(key(row.parent) for row in rows),
+            "digests": bytes_array(row.digest for row in rows),
+            "roles": text_array(row.role for row in rows),
+            "contents": text_array(row.content for row in rows),
+            "tool_calls": jsonb_array(row.tool_calls for row in rows),
+            "payload_types": text_array(row.payload_type for row in rows),
+            "payloads": bytes_array(row.payload for row in rows),
             "whole": step.whole,
             **checkpoint_columns(step),
             **more,
@@ -255,10 +256,10 @@ def checkpoint_columns(step: Step) -> dict[str, Any]:
     return {
         "thread_id": step.thread_id,
         "redacted_at": step.redacted_at,
-        "blob_channels": [channel for channel, _, _, _ in step.blobs],
-        "blob_versions": [version for _, version, _, _ in step.blobs],
-        "blob_types": [kind for _, _, kind, _ in step.blobs],
-        "blobs": [blob for _, _, _, blob in step.blobs],
+        "blob_channels": text_array(channel for channel, _, _, _ in step.blobs),
+        "blob_versions": text_array(version for _, version, _, _ in step.blobs),
+        "blob_types": text_array(kind for _, _, kind, _ in step.blobs),
+        "blobs": bytes_array(blob for _, _, _, blob in step.blobs),
         "checkpoint_id": step.checkpoint_id,
         "parent_checkpoint_id": step.parent_checkpoint_id,
         "checkpoint": Jsonb(step.checkpoint),

@@ -9,6 +9,8 @@ from uuid import UUID
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
+from .arrays import bytes_array, int_array, text_array
+
 # Nothing is written to a conversation that has been deleted, or that has been redacted without this
 # process knowing of it.
 #: Fails where something is there already. That is rare, and cheaper than to find out for each.
@@ -69,10 +71,10 @@ async def put_writes(
             "checkpoint_id": checkpoint_id,
             "task_id": task_id,
             "task_path": task_path,
-            "positions": [row[5] for row in rows],
-            "channels": [row[6] for row in rows],
-            "types": [row[7] for row in rows],
-            "blobs": [row[8] for row in rows],
+            "positions": int_array(row[5] for row in rows),
+            "channels": text_array(row[6] for row in rows),
+            "types": text_array(row[7] for row in rows),
+            "blobs": bytes_array(row[8] for row in rows),
             "conversation_id": conversation_id,
             "redacted_at": redacted_at,
         },
