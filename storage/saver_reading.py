@@ -23,7 +23,13 @@ from .cached_thread import CachedThread
 from .connections import Connections
 from .garbage import no_collection
 from .message_cache import MessageCache
-from .reading import TranscriptError, UnreadableCheckpointError, keep_rows, refuse_damaged
+from .reading import (
+    StoredRow,
+    TranscriptError,
+    UnreadableCheckpointError,
+    keep_rows,
+    refuse_damaged,
+)
 from .redactions import Redactions, select_redactions
 from .refusing import storable_name
 from .rows import CHANNEL
@@ -32,6 +38,7 @@ from .selecting import (
     SELECT_CHECKPOINTS,
     InRows,
     leaf_of,
+    select_checkpoint_and_messages,
     select_messages,
     set_rows_aside,
     without_leaf,
@@ -63,7 +70,7 @@ class Reading(SyncMethods):
             args.append(checkpoint_id)
         else:
             where += "ORDER BY checkpoint_id DESC LIMIT 1"
-        found = await self._select(where, args)
+        found = await self._select(where, args, thread_id=args[0] if args[1] == "" else None)
         if not found and checkpoint_id is None and args[1] == "":
             # Whatever this process remembers of the thread, it begins anew.
             self._cache.forget(args[0])
@@ -91,9 +98,15 @@ class Reading(SyncMethods):
         for found in await self._select(where, args):
             yield found
 
-    async def _select(self, where: str, args: Sequence[Any]) -> list[CheckpointTuple]:
-        """Checkpoints with their transcripts, the connection given back before anyone uses them."""
-        select = partial(self._select_once, where, args)
+    async def _select(
+        self, where: str, args: Sequence[Any], *, thread_id: str | None = None
+    ) -> list[CheckpointTuple]:
+        """Checkpoints with their transcripts, the connection given back before anyone uses them.
+
+        Args:
+            thread_id: whose transcript is wanted, if it is known beforehand.
+        """
+        select = partial(self._select_once, where, args, thread_id)
         try:
             return await self._connections.retried(select)
         except TranscriptError:
@@ -101,25 +114,38 @@ class Reading(SyncMethods):
             # what is damaged is damaged still.
             return await self._connections.retried(select)
 
-    async def _select_once(self, where: str, args: Sequence[Any]) -> list[CheckpointTuple]:
+    async def _select_once(
+        self, where: str, args: Sequence[Any], thread_id: str | None
+    ) -> list[CheckpointTuple]:
         async with self._cursor() as cur:
+            rows: list[StoredRow] | None = None
             try:
-                await cur.execute(SELECT_CHECKPOINTS + where, args, binary=True)
+                if thread_id is None or thread_id in self._cache:
+                    await cur.execute(SELECT_CHECKPOINTS + where, args, binary=True)
+                    values = await cur.fetchall()
+                else:
+                    values, rows = await select_checkpoint_and_messages(cur, where, args, thread_id)
             except psycopg.errors.InvalidParameterValue as error:
                 raise UnreadableCheckpointError(
                     f"a checkpoint is not what was stored: its channels have no versions ({error})."
                     " `task-agent verify` names it; restore the row of `checkpoints` from a backup."
                 ) from error
-            values = await cur.fetchall()
             refuse_damaged(values)
             await self._migrate_sends(cur, values)
-            transcripts = await self._transcripts(cur.connection, values)
+            transcripts = await self._transcripts(cur.connection, values, rows)
         return [await self._load_with(value, transcripts) for value in values]
 
     async def _transcripts(
-        self, connection: AsyncConnection[Any], values: list[DictRow]
+        self,
+        connection: AsyncConnection[Any],
+        values: list[DictRow],
+        rows: list[StoredRow] | None,
     ) -> dict[tuple[str, bytes], list[BaseMessage]]:
-        """The transcripts that these checkpoints point at, by thread and leaf."""
+        """The transcripts that these checkpoints point at, by thread and leaf.
+
+        Args:
+            rows: all messages of the thread, if it is one and they were read; emptied here.
+        """
         leaves: dict[str, set[bytes]] = defaultdict(set)
         for value in values:
             if (leaf := leaf_of(value)) is not None:
@@ -132,9 +158,13 @@ class Reading(SyncMethods):
             value = next(value for value in values if value["thread_id"] == thread_id)
             cached = await self._meet(connection, value)
             missing = [leaf for leaf in wanted if cached.path(leaf) is None]
-            rows = await select_messages(connection, thread_id) if missing else ()
+            if missing and not rows:
+                rows = await select_messages(connection, thread_id)
             with no_collection():
-                keep_rows(thread_id, cached, self.serde, missing, rows)
+                if missing and rows is not None:
+                    keep_rows(thread_id, cached, self.serde, missing, rows)
+                    # What is let go of here is not looked through for garbage afterwards.
+                    rows.clear()
                 read = cached.hand_out(wanted)
             self._cache.trim(thread_id)
             found |= {(thread_id, leaf): messages for leaf, messages in read.items()}
