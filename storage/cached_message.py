@@ -6,8 +6,9 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from .decoding import PlainMessage, are_unchanged, make_messages, plain_messages, read_message
+from .decoding import PlainMessage, make_messages, plain_messages, read_message
 from .message_copies import Copied, copy_message, what_to_copy
+from .packed_messages import are_packed_as
 
 #: About how many bytes a cached message takes for each byte of its payload, if it is not plain: the
 #: object, its dicts, what is needed to copy it. And what any message takes beside that.
@@ -26,23 +27,22 @@ class Node:
     __slots__ = ("_copied", "_message", "parent", "plain", "size")
 
     def __init__(
-        self,
-        parent: bytes | None,
-        serde: SerializerProtocol,
-        payload_type: str,
-        payload: bytes,
-        plain: PlainMessage | None,
+        self, parent: bytes | None, held: PlainMessage | BaseMessage, payload: bytes
     ) -> None:
-        """Raises `UnreadableMessageError` if the serialiser makes no message of the payload."""
+        """A message that nobody else holds, or what one is made of."""
         self.parent = parent
         #: Of a plain message another one is made.
-        self.plain = plain
-        #: Any other message, which nobody else holds.
-        self._message = None if self.plain else read_message(serde, payload_type, payload)
+        self.plain: PlainMessage | None = None
+        self._message: BaseMessage | None = None
         self._copied: Copied | None = None
-        times = 1 if self.plain else SIZES
         #: About how many bytes it takes.
-        self.size = times * len(payload) + OVERHEAD
+        self.size = len(payload) + OVERHEAD
+        if type(held) is PlainMessage:
+            self.plain = held
+        else:
+            assert isinstance(held, BaseMessage)  # noqa: S101 - it is one or the other
+            self._message = held
+            self.size = SIZES * len(payload) + OVERHEAD
 
     @property
     def message(self) -> BaseMessage:
@@ -61,7 +61,7 @@ class Node:
     def is_of(self, message: BaseMessage) -> bool:
         """Whether a message that was handed out for this one is still as it was stored."""
         if self.plain is not None:
-            return are_unchanged([message], [self.plain.packed], self.plain.option)
+            return are_packed_as(self.plain.packed, [message], self.plain.option)
         stored = self.message
         return _are_equal(message.__dict__, stored.__dict__) and _are_equal(
             message.__pydantic_extra__, stored.__pydantic_extra__
@@ -77,7 +77,7 @@ def node_of(
         UnreadableMessageError: the serialiser makes no message of the payload.
     """
     (plain,) = plain_ones(serde, [(payload_type, payload)])
-    return Node(parent, serde, payload_type, payload, plain)
+    return Node(parent, plain or read_message(serde, payload_type, payload), payload)
 
 
 def plain_ones(

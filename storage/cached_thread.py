@@ -48,8 +48,9 @@ class CachedThread:
 
     @property
     def kept_size(self) -> int:
-        """About how many of them messages take that were handed out and may be again."""
-        return sum(known.kept.size for known in self._lists)
+        """About how many of them are taken by what can be let go of: messages that were handed out
+        and may be again, and what is compared with them."""
+        return sum(known.size for known in self._lists)
 
     def get(self, digest: bytes) -> Node | None:
         """A stored message, if it is kept."""

@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
-from operator import attrgetter
+from typing import Any
 
 import ormsgpack
 from langchain_core.messages import BaseMessage
@@ -33,21 +33,10 @@ _SERIALISERS = frozenset({JsonPlusSerializer, GraphSerializer})
 #: What the serialiser writes behind the fields.
 _ENDS = ormsgpack.packb("model_validate_json")
 
-#: As the serialiser packs: what is no plain data isn't taken for some.
-_PACKING = (
-    ormsgpack.OPT_PASSTHROUGH_DATACLASS
-    | ormsgpack.OPT_PASSTHROUGH_DATETIME
-    | ormsgpack.OPT_PASSTHROUGH_ENUM
-    | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
-    | ormsgpack.OPT_PASSTHROUGH_TUPLE
-    | ormsgpack.OPT_PASSTHROUGH_UUID
-)
-
-#: Messages that are compared at once: the processor's cache has them, and twice their bytes.
+#: Messages that are looked at or compared at once: the processor's cache has them and their bytes,
+#: twice.
 BLOCK = 128
 
-_fields_of = attrgetter("__dict__")
-_extra_of = attrgetter("__pydantic_extra__")
 _set = object.__setattr__
 # What pydantic keeps beside the fields has slots, which are set faster than by name.
 _set_fields_set, _set_extra, _set_private = (
@@ -66,7 +55,7 @@ class PlainMessage:
 
     __slots__ = ("_fields", "form", "option", "packed")
 
-    def __init__(self, form: Form, packed: bytes, option: int, fields: Fields) -> None:
+    def __init__(self, form: Form, packed: bytes, fields: Fields, option: int) -> None:
         self.form = form
         self.packed = packed
         self.option = option
@@ -91,39 +80,51 @@ def plain_messages(
     Args:
         below: payloads of so many bytes, or more, are not looked at.
     """
+    found: list[PlainMessage | None] = [None] * len(stored)
     if type(serde) not in _SERIALISERS:
-        return [None] * len(stored)
-    return [
-        _plain(payload) if kind == "msgpack" and len(payload) < below else None
-        for kind, payload in stored
-    ]
+        return found
+    places: dict[Form, list[int]] = {form: [] for form in FORMS}
+    packed: dict[Form, list[bytes]] = {form: [] for form in FORMS}
+    for place, (kind, payload) in enumerate(stored):
+        if kind == "msgpack" and len(payload) < below and payload.endswith(_ENDS):
+            head = _HEADS.get(payload[0])
+            if head is not None and payload[head - 1] == EXT_PYDANTIC_V2:
+                for form in FORMS:
+                    if payload.startswith(form.begins, head):
+                        places[form].append(place)
+                        packed[form].append(payload[head + len(form.begins) : -len(_ENDS)])
+                        break
+    for form, of_form in packed.items():
+        for start in range(0, len(of_form), BLOCK):
+            block = _of_form(form, of_form[start : start + BLOCK])
+            for place, plain in zip(places[form][start : start + BLOCK], block, strict=True):
+                found[place] = plain
+    return found
 
 
-def _plain(payload: bytes) -> PlainMessage | None:
-    head = _HEADS.get(payload[0]) if payload.endswith(_ENDS) else None
-    if head is None or payload[head - 1] != EXT_PYDANTIC_V2:
-        return None
-    for form in FORMS:
-        if payload.startswith(form.begins, head):
-            return _of_form(form, payload[head + len(form.begins) : -len(_ENDS)])
-    return None
-
-
-def _of_form(form: Form, packed: bytes) -> PlainMessage | None:
+def _of_form(form: Form, packed: Sequence[bytes]) -> Sequence[PlainMessage | None]:
+    """All at once, or one by one if any of them is not plain."""
     option = 0
     try:
-        fields = ormsgpack.unpackb(packed)
+        fields = _unpack(packed, option)
     except (ValueError, TypeError):
         # Text for every key is the rule, and is quicker.
         option = ormsgpack.OPT_NON_STR_KEYS
         try:
-            fields = ormsgpack.unpackb(packed, option=option)
+            fields = _unpack(packed, option)
         except (ValueError, TypeError):
             # Damaged, or with objects in it: the serialiser says what it thinks of that.
-            return None
-    if type(fields) is dict and tuple(fields) == form.names and form.holds(fields):
-        return PlainMessage(form, packed, option, fields)
-    return None
+            fields = None
+    if fields is not None and form.holds(fields):
+        return [PlainMessage(form, *one, option) for one in zip(packed, fields, strict=True)]
+    return (
+        [None] if len(packed) == 1 else [one for each in packed for one in _of_form(form, [each])]
+    )
+
+
+def _unpack(packed: Sequence[bytes], option: int) -> list[Any]:
+    unpackb = ormsgpack.unpackb
+    return [unpackb(one, option=option) for one in packed]
 
 
 def make_messages(plain: Sequence[PlainMessage]) -> list[BaseMessage]:
@@ -135,41 +136,6 @@ def make_messages(plain: Sequence[PlainMessage]) -> list[BaseMessage]:
     _for_each(_set_private, messages, repeat(None))
     _for_each(_set, messages, repeat("__dict__"), [one.fields() for one in plain])
     return messages
-
-
-def are_unchanged(messages: Sequence[BaseMessage], stored: Sequence[bytes], option: int) -> bool:
-    """Whether these messages, which were made of those `packed` payloads, are as they were.
-
-    They are packed again, and the bytes compared: that tells 1 from True, takes a moment, and needs
-    no second copy of the messages.
-
-    Args:
-        option: what is in the `option` of any of the plain messages.
-    """
-    return all(
-        _are_unchanged(messages[start : start + BLOCK], stored[start : start + BLOCK], option)
-        for start in range(0, len(messages), BLOCK)
-    )
-
-
-def _are_unchanged(messages: Sequence[BaseMessage], stored: Sequence[bytes], option: int) -> bool:
-    try:
-        packed = ormsgpack.packb(list(map(_fields_of, messages)), option=_PACKING | option)
-    except (TypeError, ValueError):
-        # Something is in them that was in no plain message.
-        return False
-    joined = b"".join(stored)
-    return (
-        len(packed) == _head_of_array(len(messages)) + len(joined)
-        and packed.endswith(joined)
-        and not any(map(_extra_of, messages))
-    )
-
-
-def _head_of_array(length: int) -> int:
-    """How long MessagePack's head of an array of at most `BLOCK` is.
-    https://github.com/msgpack/msgpack/blob/master/spec.md#array-format-family"""
-    return 1 if length < 16 else 3
 
 
 def _for_each(do: Callable[..., object], *arguments: Iterable[object]) -> None:

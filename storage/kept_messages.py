@@ -8,14 +8,15 @@ were stored.
 """
 
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import attrgetter
 from sys import getrefcount
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from .decoding import BLOCK, PlainMessage, are_unchanged
+from .decoding import BLOCK, PlainMessage
+from .packed_messages import PackedMessages
 
 #: About how many bytes a kept message takes for each byte of its payload, and beside that.
 TIMES, OVERHEAD = 3, 1_000
@@ -53,20 +54,19 @@ class KeptMessages:
             self.messages.append(message)
             self.size += TIMES * len(plain.packed) + OVERHEAD
 
-    def are_free_and_unchanged(self, stored: Sequence[bytes], option: int) -> bool:
+    def are_free_and_unchanged(self, packed: PackedMessages, count: int) -> bool:
         """Whether nobody holds any of them, or anything in them that can be changed, and the first
-        are as they were stored.
+        `count` are as they are stored.
 
         Args:
-            stored, option: the payloads of the first, for `are_unchanged`.
+            packed: what they are stored as.
         """
         # Both is asked of one block after the other, while the processor's cache has it.
         return all(
             self._are_free(number)
-            and are_unchanged(
-                self.messages[start : min(start + BLOCK, len(stored))],
-                stored[start : start + BLOCK],
-                option,
+            and (
+                start >= count
+                or packed.block_is_of(number, self.messages[start : min(start + BLOCK, count)])
             )
             for number, start in enumerate(range(0, len(self.messages), BLOCK))
         )

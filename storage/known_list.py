@@ -1,16 +1,18 @@
-"""Objects that a graph has, recognised by identity as rows that are stored."""
+"""Objects that a graph has, recognised as rows that are stored.
+
+They are known by their numbers, and believed to be those rows if they are of their classes and hold
+what is stored. So it doesn't matter that a number may be another object's by then.
+"""
 
 import weakref
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from itertools import repeat
-from operator import is_
 
 from langchain_core.messages import BaseMessage
 
 from .cached_message import Node, plain_of
-from .decoding import are_unchanged
 from .kept_messages import KeptMessages
+from .packed_messages import PackedMessages
 
 
 class KnownList:
@@ -25,11 +27,12 @@ class KnownList:
         #: plain are kept to be handed out again.
         self.kept_length = 0
         self.kept = KeptMessages()
-        self._references: list[weakref.ref[BaseMessage]] = []
+        #: The first of the objects, and the last.
+        self._ends = weakref.ref(messages[0]), weakref.ref(messages[-1])
+        self._kinds: list[type[BaseMessage]] = []
         self._nodes: list[Node] = []
-        #: Payloads of the plain ones, and how to pack a message to get them.
-        self._stored: list[bytes] = []
-        self._option = 0
+        #: What the plain ones are made of.
+        self._packed = PackedMessages()
         #: Where the others stand.
         self._others: list[int] = []
         self.extend(messages, digests, nodes)
@@ -41,11 +44,11 @@ class KnownList:
         length = len(self._nodes)
         self.ids += map(id, messages)
         self.digests += digests
-        self._references += map(weakref.ref, messages)
+        self._ends = self._ends[0], weakref.ref(messages[-1])
+        self._kinds += map(type, messages)
         self._nodes += nodes
         plain = plain_of(nodes)
-        self._stored += [one.packed for one in plain]
-        self._option = max((one.option for one in plain), default=self._option) | self._option
+        self._packed.extend(plain)
         if len(plain) < len(nodes):
             places = enumerate(nodes, start=length)
             self._others += [place for place, node in places if node.plain is None]
@@ -53,30 +56,26 @@ class KnownList:
     @property
     def is_gone(self) -> bool:
         """Whether nobody has these objects any more."""
-        return self._references[-1]() is None and self._references[0]() is None
+        first, last = self._ends
+        return first() is None and last() is None
 
     def common(self, ids: list[int]) -> int:
-        """With how many of these objects the list begins."""
+        """With how many of these objects the list begins, as far as their numbers tell."""
         if not ids or ids[0] != self.ids[0]:
             return 0
-        count = min(len(ids), len(self.ids))
-        if ids[:count] != self.ids[:count]:
-            pairs = zip(ids, self.ids, strict=False)
-            count = next(place for place, (one, other) in enumerate(pairs) if one != other)
-        # Numbers of objects that live are nobody else's; of others they may be.
-        # (By identity: a message's own `==` would take its time.)
-        gone = list(map(is_, [ref() for ref in self._references[:count]], repeat(None)))
-        return gone.index(True) if True in gone else count
+        return _common(ids, self.ids)
 
     def unchanged(self, messages: Sequence[BaseMessage], count: int) -> int:
-        """How many of the first `count` messages are still as they were stored."""
+        """How many of the first `count` messages are as they are stored."""
+        kinds = list(map(type, messages[:count]))
+        count = _common(kinds, self._kinds[:count])
         others = self._others[: bisect_left(self._others, count)]
         plain = messages[:count]
         if others:
             apart = set(others)
             plain = [message for place, message in enumerate(plain) if place not in apart]
         # Whole lists are compared in a fraction of the time that it takes one by one.
-        if are_unchanged(plain, self._stored[: len(plain)], self._option):
+        if self._packed.are_of(plain):
             places: Iterable[int] = others
         else:
             places = range(count)
@@ -84,6 +83,11 @@ class KnownList:
             if not self._nodes[place].is_of(messages[place]):
                 return place
         return count
+
+    @property
+    def size(self) -> int:
+        """About how many bytes are taken that can be let go of."""
+        return self.kept.size + self._packed.size
 
     # Handing out again
 
@@ -95,11 +99,7 @@ class KnownList:
 
     def kept_of(self, path: list[bytes]) -> int:
         """How many of the first messages of a path are kept."""
-        count = min(self.kept_length, len(path))
-        if path[:count] == self.digests[:count]:
-            return count
-        pairs = zip(path, self.digests, strict=False)
-        return next(place for place, (one, other) in enumerate(pairs) if one != other)
+        return _common(path[: self.kept_length], self.digests)
 
     def take(self, count: int) -> list[BaseMessage] | None:
         """The first `count` messages, which are kept, for another caller.
@@ -108,27 +108,26 @@ class KnownList:
         reads on while somebody else does will do so again.
         """
         others = self._others[: bisect_left(self._others, count)]
-        stored = self._stored[: count - len(others)]
-        if not self.kept.are_free_and_unchanged(stored, self._option):
+        if not self.kept.are_free_and_unchanged(self._packed, count - len(others)):
             self.let_go()
             return None
-        plain = self.kept.messages[: len(stored)]
+        plain = self.kept.messages[: count - len(others)]
         if not others:
             return plain
         again = iter(plain)
         messages = [next(again) if node.plain else node.copy() for node in self._nodes[:count]]
         for place in others:
             self.ids[place] = id(messages[place])
-            self._references[place] = weakref.ref(messages[place])
+        self._ends = weakref.ref(messages[0]), weakref.ref(messages[-1])
         return messages
 
     def cut(self, count: int) -> None:
         """The list ends after `count` messages."""
         others = bisect_left(self._others, count)
-        for entries in (self.ids, self.digests, self._references, self._nodes):
+        for entries in (self.ids, self.digests, self._kinds, self._nodes):
             del entries[count:]
         del self._others[others:]
-        del self._stored[count - others :]
+        self._packed.cut(count - others)
         if self.kept_length > count:
             self.let_go()
 
@@ -136,3 +135,13 @@ class KnownList:
         """Keep none of the objects any more."""
         self.kept_length = 0
         self.kept.let_go()
+        self._packed.let_go()
+
+
+def _common(one: Sequence[object], other: Sequence[object]) -> int:
+    """With how many equal items two lists begin."""
+    count = min(len(one), len(other))
+    if one[:count] == other[:count]:
+        return count
+    pairs = zip(one, other, strict=False)
+    return next(place for place, (each, its) in enumerate(pairs) if each != its)

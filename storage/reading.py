@@ -8,7 +8,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from .cached_message import Node, plain_ones
 from .cached_thread import CachedThread
-from .decoding import UnreadableMessageError
+from .decoding import UnreadableMessageError, read_message
 from .errors import StorageError
 from .transcript import digests_of, is_genuine
 
@@ -95,37 +95,47 @@ def _keep(
     thread_id: str, cached: CachedThread, serde: SerializerProtocol, chain: Sequence[StoredRow]
 ) -> None:
     """Keep rows, of which each is the parent of the next, if they are what was stored."""
-    parents = [None, *(row[2] for row in chain)]
-    new = [
-        (row, parent) for row, parent in zip(chain, parents, strict=False) if row[2] not in cached
+    parents: Sequence[bytes | None] = [None, *(row[2] for row in chain[:-1])]
+    if any(row[2] in cached for row in chain):
+        places = [place for place, row in enumerate(chain) if row[2] not in cached]
+        chain, parents = [chain[place] for place in places], [parents[place] for place in places]
+    _refuse_changed(thread_id, chain, parents)
+    plain = plain_ones(serde, [row[3:5] for row in chain])
+    nodes = [
+        _node_of(thread_id, serde, row, parent) if one is None else Node(parent, one, row[4])
+        for row, parent, one in zip(chain, parents, plain, strict=True)
     ]
-    _refuse_changed(thread_id, new)
-    stored = [(payload_type, payload) for (_, _, _, payload_type, payload, _), _ in new]
-    plain = plain_ones(serde, stored)
-    nodes = []
-    for (row, parent), (payload_type, payload), one in zip(new, stored, plain, strict=True):
-        try:
-            nodes.append(Node(parent, serde, payload_type, payload, one))
-        except UnreadableMessageError as error:
-            raise UnreadableMessageError(
-                f"message {UUID(bytes=row[0])} of thread {thread_id!r} can't be read: {error}"
-            ) from error
-        except (ValueError, NotImplementedError) as error:
-            raise TranscriptError(
-                f"message {UUID(bytes=row[0])} of thread {thread_id!r} is not what was stored: the "
-                f"serialiser says of its payload, of type {payload_type!r}: {error}. "
-                "`task-agent verify` tells more; restore the row from a backup."
-            ) from error
-    for (row, _), node in zip(new, nodes, strict=True):
+    for row, node in zip(chain, nodes, strict=True):
         cached.add(row[2], node)
 
 
-def _refuse_changed(thread_id: str, rows: Sequence[tuple[StoredRow, bytes | None]]) -> None:
+def _node_of(
+    thread_id: str, serde: SerializerProtocol, row: StoredRow, parent: bytes | None
+) -> Node:
+    """A row whose message is not plain."""
+    id_, _, _, payload_type, payload, _ = row
+    try:
+        return Node(parent, read_message(serde, payload_type, payload), payload)
+    except UnreadableMessageError as error:
+        raise UnreadableMessageError(
+            f"message {UUID(bytes=id_)} of thread {thread_id!r} can't be read: {error}"
+        ) from error
+    except (ValueError, NotImplementedError) as error:
+        raise TranscriptError(
+            f"message {UUID(bytes=id_)} of thread {thread_id!r} is not what was stored: the "
+            f"serialiser says of its payload, of type {payload_type!r}: {error}. "
+            "`task-agent verify` tells more; restore the row from a backup."
+        ) from error
+
+
+def _refuse_changed(
+    thread_id: str, rows: Sequence[StoredRow], parents: Sequence[bytes | None]
+) -> None:
     """See that rows, each with its parent's digest, hold what their digests say."""
-    digests = digests_of((parent for _, parent in rows), (row[4] for row, _ in rows))
-    for (row, parent), made in zip(rows, digests, strict=True):
+    made = digests_of(parents, (row[4] for row in rows))
+    for row, parent, is_now in zip(rows, parents, made, strict=True):
         id_, _, digest, _, payload, redaction = row
-        if (made != digest or redaction is not None) and not is_genuine(
+        if (is_now != digest or redaction is not None) and not is_genuine(
             parent, digest, payload, redaction
         ):
             raise TranscriptError(

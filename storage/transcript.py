@@ -35,7 +35,7 @@ def is_transcript(value: object) -> TypeGuard[list[BaseMessage]]:
     if not isinstance(value, list) or not value:
         return False
     # A few classes are looked at, rather than each of many messages.
-    return all(issubclass(kind, BaseMessage) for kind in {type(message) for message in value})
+    return all(issubclass(kind, BaseMessage) for kind in set(map(type, value)))
 
 
 def digest_of(parent: bytes | None, payload: bytes) -> bytes:

@@ -21,6 +21,7 @@ from pydantic import Field, PrivateAttr
 
 from storage.cached_message import LONG, OVERHEAD, Node, node_of
 from storage.cached_thread import LISTS, CachedThread
+from storage.decoding import BLOCK
 from storage.message_cache import MessageCache
 from storage.message_copies import copy_message, what_to_copy
 
@@ -62,6 +63,21 @@ def test_an_equal_message_that_is_another_object_is_not_recognised() -> None:
     messages = conversation(3, thread)
     messages[1] = twin(messages[1])
     assert thread.recognise(messages) == [digest(0)]
+
+
+def test_an_object_of_another_class_with_the_same_fields_is_not_recognised() -> None:
+    """As there may be where an object was that is gone: a number is not one object's for good."""
+
+    class Other(HumanMessage):
+        pass
+
+    thread = CachedThread()
+    messages = conversation(6, thread)
+    assert type(messages[4]) is HumanMessage
+    other = Other.model_construct(**messages[4].__dict__)
+    # The same number would be a matter of luck.
+    thread._lists[0].ids[4] = id(other)
+    assert thread.recognise([*messages[:4], other]) == [digest(n) for n in range(4)]
 
 
 @pytest.mark.parametrize("gone", [0, 1])
@@ -202,6 +218,27 @@ def test_the_memory_that_is_taken_stays_within_the_bound(kind: str) -> None:
     # What is counted is an estimate, which must not be far below the truth.
     assert after - before < 1.1 * bound
     assert cache.size > 0.8 * bound
+
+
+def test_what_is_kept_to_be_compared_is_counted_and_let_go_of() -> None:
+    cache = MessageCache(10**9)
+    thread = cache.thread("t")
+    count = 3 * BLOCK + 1
+    for number in range(count):
+        message = HumanMessage("x" * 1_000)
+        thread.add(digest(number), node(message, digest(number - 1) if number else None))
+    cache.trim("t")
+    before = cache.size
+    messages = thread.hand_out([digest(count - 1)])[digest(count - 1)]
+    assert len(thread.recognise(messages)) == count
+    cache.trim("t")
+    # Blocks that are full, since the last one is going to grow.
+    assert cache.size - before > 3 * BLOCK * 1_000
+    thread.let_go()
+    cache.trim("t")
+    assert cache.size == before
+    # It can still be compared.
+    assert len(thread.recognise(messages)) == count
 
 
 @given(
