@@ -11,8 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from ..context import Caller
 from ..models import COMPLETED, DUE, RANK, Task, TaskPriority
 from ..shapes.views import Counts, Overview, TaskView
-from .looking import EVERY, OPEN, TASKS, Wanted, counted_up, fitting
-from .orders import ORDERS, rank_of
+from .looking import EVERY, OPEN, Wanted, counted_up, fitting
+from .orders import ORDERS, Sort, rank_of
 from .seeing import Seeing
 from .showing import shown, task_views
 from .users import find_user
@@ -37,22 +37,22 @@ async def get_overview(session: AsyncSession, caller: Caller) -> Overview:
     overdue = due < now
     later_today = (due >= now) & (due < tomorrow)
     after_today = (due >= tomorrow) & (due < never)
-    # In the words of Counts.
-    kinds: dict[str, tuple[tuple[int, ...], list[ColumnElement[bool]]]] = {
-        "open": (OPEN, []),
-        "overdue": (OPEN, [overdue]),
-        "today": (OPEN, [later_today]),
-        "next_7_days": (OPEN, [due >= tomorrow, due < week]),
-        "without_due": (OPEN, [due == never]),
-        "urgent": (OPEN, [literal_column(RANK) == rank_of(TaskPriority.URGENT)]),
-        "completed_today": (EVERY, [completed >= today, completed < tomorrow]),
+    # In the words of Counts, each with the order in which it is a range.
+    kinds: dict[str, tuple[Sort, tuple[int, ...], list[ColumnElement[bool]]]] = {
+        "open": ("place", OPEN, []),
+        "overdue": ("due", OPEN, [overdue]),
+        "today": ("due", OPEN, [later_today]),
+        "next_7_days": ("due", OPEN, [due >= tomorrow, due < week]),
+        "without_due": ("due", OPEN, [due == never]),
+        "urgent": ("priority", OPEN, [literal_column(RANK) == rank_of(TaskPriority.URGENT)]),
+        "completed_today": ("completed", EVERY, [completed >= today, completed < tomorrow]),
     }
     user_id = await find_user(session, caller.subject)
     if user_id is None:
         return _overview(now, caller, dict.fromkeys(kinds, 0), [[], [], []])
     counted = [
-        counted_up(fitting(Wanted(user_id, states), TASKS) + conditions).label(name)
-        for name, (states, conditions) in kinds.items()
+        counted_up(fitting(Wanted(user_id, states)) + conditions, ORDERS[sort]).label(name)
+        for name, (sort, states, conditions) in kinds.items()
     ]
     statement: Any = select_columns(*counted)
     counts = (await session.exec(statement)).one()._asdict()
@@ -62,7 +62,7 @@ async def get_overview(session: AsyncSession, caller: Caller) -> Overview:
     for condition in (overdue, later_today, after_today):
         tasks = await session.exec(
             select(Task)
-            .where(*fitting(Wanted(user_id, OPEN), TASKS), condition)
+            .where(*fitting(Wanted(user_id, OPEN)), condition)
             .order_by(*order.clauses([key.expression for key in order.keys]))
             .limit(SHOWN_MAX)
         )

@@ -16,7 +16,7 @@ from ..findable import query_of
 from ..models import Task, TaskEvent, TaskList
 from ..shapes.views import INBOX
 from ..texts import is_inbox, quoted
-from .looking import OPEN, TASKS, Wanted, fitting, having
+from .looking import OPEN, Wanted, fitting, having
 from .references import (
     LISTED_MAX,
     Candidate,
@@ -130,7 +130,7 @@ class Seeing:
         if pieces is None:
             return []
         await plan_by_indexes(self.session)
-        found = having(Wanted(self.user_id, (), pieces=pieces))
+        found = having(pieces)
         completed, archived = found.c.completed_at.is_not(None), found.c.archived_at.is_not(None)
         closed = or_(completed, archived)
         preferred = [closed] if prefer == "open" else [not_(closed)] if prefer else []
@@ -147,7 +147,7 @@ class Seeing:
         """The open tasks; where there are more than a message lists, some of them."""
         rows = await self.session.exec(
             select(Task.number, Task.title)
-            .where(*fitting(Wanted(self.user_id, OPEN), TASKS))
+            .where(*fitting(Wanted(self.user_id, OPEN)))
             .limit(LISTED_MAX + 1)
         )
         found = [Candidate(number, title, completed=False) for number, title in rows.all()]
