@@ -111,6 +111,10 @@ async def kinds(database: Database, tasks: int = TASKS) -> dict[str, Make]:
         "two words": lambda: finding(text=f"{word(0, 50)} {word(50, 1_000)}"),
         "two common words": lambda: finding(text=f"{word(0, 20)} {word(0, 20)}"),
         "word, in all tasks by title": lambda: finding(text=word(0, 50), state="all", sort="title"),
+        "word, in all tasks, the latest": lambda: finding(
+            text=word(0, 50), state="all", sort="created"
+        ),
+        "word, archived": lambda: finding(text=word(0, 50), state="archived"),
         "label: common": lambda: finding(labels=("home",)),
         "label: rare": lambda: finding(labels=(RARE_LABEL,)),
         "label and word": lambda: finding(labels=("work",), text=word(0, 50)),

@@ -26,7 +26,7 @@ from tests.cloning import cloned
 from tools.context import Caller
 from tools.findable import pieces_of
 from tools.finding import pages
-from tools.finding.looking import COUNT_MAX, FAR, FAR_FALLING, NEAR
+from tools.finding.looking import COUNT_MAX, FAR, FAR_FALLING, NEAR, NEAR_FALLING
 from tools.finding.orders import ORDERS, Sort
 from tools.finding.overview import get_overview
 from tools.finding.tasks import Query, find_tasks
@@ -40,7 +40,7 @@ ROWS_MAX = 8_000
 #: The same of a page of what has a word, in all states: those that are counted, those that are met
 #: in vain, those that are looked up after that, and the page.
 WORD_ROWS_MAX = COUNT_MAX + NEAR + FAR + COUNT_MAX
-WORD_ROWS_MAX_FALLING = COUNT_MAX + NEAR + FAR_FALLING + COUNT_MAX
+WORD_ROWS_MAX_FALLING = COUNT_MAX + NEAR_FALLING + FAR_FALLING + COUNT_MAX
 
 #: A user, and a word that the last of their tasks have in the order of titles.
 LOPSIDED, LATE = "lopsided", "mango"

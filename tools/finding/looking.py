@@ -37,13 +37,12 @@ from .orders import Order
 
 #: As many tasks are counted at most; that there are many is all that more would say.
 COUNT_MAX = 1000
-#: As many tasks are met along an order at first.
-NEAR = 200
-#: As many are met where those make it likely that they hold a page.
-FAR = 1200
+#: As many tasks are met along an order at first, and as many where those make it likely that a page
+#: is among them.
+NEAR, FAR = 200, 1200
 #: The same where the latest come first. Those that are counted are the earliest, mostly, as they
 #: lie in the table, and tell little of such a page. But the latest lie together, and are soon met.
-FAR_FALLING = 3000
+NEAR_FALLING, FAR_FALLING = 600, 3000
 
 #: Numbers of states, as `models.STATE` has them.
 OPEN, COMPLETED, ARCHIVED, EVERY = (0,), (1,), (2,), (0, 1, 2)
@@ -127,8 +126,8 @@ async def look(
     count, met, end = (await session.exec(statement)).one()
     if count < COUNT_MAX:
         return list(met), count
-    far = FAR_FALLING if order.falling else FAR
-    for most in (NEAR, far):
+    near, far = (NEAR_FALLING, FAR_FALLING) if order.falling else (NEAR, FAR)
+    for most in (near, far):
         met = await _along(session, wanted, order, start=start, limit=limit, most=most)
         if len(met) == limit:
             return met, count
