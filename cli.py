@@ -3,7 +3,6 @@
 # Each command imports what it needs by itself: LangChain, Alembic and SQLModel take seconds, and
 # neither `--help` nor a conversation should wait for what it doesn't use.
 import asyncio
-import io
 import os
 import sys
 from importlib.metadata import version
@@ -16,13 +15,15 @@ from pydantic import ValidationError
 
 from replay.errors import InvalidRecordingError, ReplayError
 from server.address import DEFAULT_PORT, DEFAULT_URL, Address
-from server.commands.forget import delete, redact
+from server.commands.forget import delete
 from server.commands.mcp import mcp
 from server.commands.token import token
-from server.commands.tree import adopt, eject, repair, verify
 from server.errors import ChatError, LaunchError
 from server.failures import Commands, first_problem
+from server.maintenance.place import CONFIGURED
 from server.terminal import console, printable, show, this_command
+from storage.commands.terminal import print_anything
+from storage.commands.tree import adopt, eject, redact, repair, verify
 from storage.errors import StorageError
 
 PROJECT = Path(__file__).resolve().parent
@@ -58,6 +59,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def task_agent(
+    ctx: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     _: Annotated[
         bool,
@@ -72,6 +74,7 @@ def task_agent(
         if not Path(name).is_file():
             raise LaunchError(f"{ENV_FILE} names {name!r}, but there is no such file.")
         load_dotenv(name)
+    ctx.obj = CONFIGURED
 
 
 @app.command()
@@ -354,10 +357,7 @@ def run(
 
 def main() -> None:
     """Run the command; the entry point of the project's script."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that lacks a character is no reason to fail.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    print_anything()
     app(prog_name="task-agent")
 
 

@@ -1,44 +1,30 @@
 """How a command ends that can't do what it was asked: with a clear line, not a traceback."""
 
-from typing import Any
-
-import typer
 from pydantic import ValidationError
-from typer.core import TyperGroup
 
 from graph.errors import ModelNotConfiguredError
-from storage.errors import StorageError
+from storage.commands import failures
 from tools.errors import McpConfigError
 
 from .errors import ChatError, LaunchError, NotInOrderError
-from .terminal import console, printable
 
 
-class Commands(TyperGroup):
-    """Commands that print why they failed, and end with exit code 1."""
+class Commands(failures.Commands):
+    """The commands of the agent, in which more may go wrong than in the storage."""
 
-    #: What goes wrong without being a mistake in the program.
-    expected: tuple[type[Exception], ...] = (
-        StorageError,
+    expected = (
+        *failures.Commands.expected,
         ModelNotConfiguredError,
         LaunchError,
         ChatError,
         McpConfigError,
         NotInOrderError,
         ValidationError,
-        OSError,
     )
 
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # Whoever read the output has had enough, as `head` does.
-        except self.expected as error:
-            if ctx.params["debug"]:
-                raise
-            console(error=True).print(f"Error: {printable(explained(error))}", style="red")
-            raise typer.Exit(1) from error
+    def explained(self, error: Exception) -> str:
+        """An error's words; for settings, which variable is wrong and why."""
+        return explained(error)
 
 
 def first_problem(error: ValidationError) -> str:

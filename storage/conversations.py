@@ -29,7 +29,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from .cursors import InvalidCursorError, cursor, place
-from .errors import StorageError
+from .errors import StorageError, TablesMissingError
 from .models import Conversation, Message, User
 from .transcript import storable
 
@@ -40,10 +40,6 @@ MOST_COUNTED = 1_000
 
 class ConversationNotFoundError(StorageError):
     """No conversation has that id, and none belongs to a thread of that id."""
-
-
-class TablesMissingError(StorageError):
-    """The database has not been migrated."""
 
 
 @dataclass(frozen=True, slots=True)

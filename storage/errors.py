@@ -24,6 +24,10 @@ class UnsuitablePoolError(StorageError):
     """A pool that a saver was given is closed, or its connections are not in autocommit mode."""
 
 
+class TablesMissingError(StorageError):
+    """The database lacks tables or columns that are needed: nobody has made or upgraded them."""
+
+
 class SetupError(StorageError):
     """`setup()` could not make the tables that the saver needs; nothing was changed."""
 

@@ -13,6 +13,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
+from .advice import COMMAND
 from .blanking import id_of, message_fields
 from .errors import StorageError
 from .stored_values import Form, UnopenableValueError
@@ -164,7 +165,7 @@ def _opened(serde: SerializerProtocol, stored: Sequence[DictRow]) -> list[FoundR
         if fields is None:
             raise UnopenableValueError(
                 f"row {row['id']} of thread {row['thread_id']!r} holds no message. Run "
-                "`task-agent verify`."
+                f"`{COMMAND} verify`."
             )
         rows.append(FoundRow(row, form, value, fields))
     return rows

@@ -1,28 +1,24 @@
-"""The saver for any LangGraph app: a URL or a pool in, a checkpointer out."""
+"""For any LangGraph app: a URL or a pool in, a checkpointer out, or a pool for other work."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypedDict, Unpack
 
-import psycopg
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from psycopg.conninfo import conninfo_to_dict
 
 from .checkpointer import CACHE_BYTES, TranscriptSaver, authenticated_user
 from .connections import ANSWER_TIMEOUT, Pool
 from .pool import check_pool, make_pool, probe
 from .saver_writing import Owner
-
-#: How SQLAlchemy writes the scheme of a URL for the driver that is used here.
-SQLALCHEMY_SCHEME = "postgresql+psycopg://"
+from .urls import conninfo_of, shown
 
 
 class PoolOptions(TypedDict, total=False):
-    """How the connections are to be that `open_saver` makes, where it is given a URL."""
+    """How the connections are to be that are made for a URL."""
 
     #: Most connections that are opened; 10 by default.
     pool_size: int
-    #: Seconds that a step waits for a connection before it fails; 30 by default.
+    #: Seconds that a step, say, waits for a connection before it fails; 30 by default.
     pool_timeout: float
     #: Whether statements are prepared on the server, which makes each of them faster. Not by
     #: default: PgBouncer in transaction mode gives every transaction another connection, which may
@@ -61,11 +57,11 @@ async def open_saver(
         DatabaseUnreachableError: no connection could be made.
         UnsuitablePoolError: the pool is closed, or not in autocommit mode.
         TypeError: a pool was given, and options for one.
-        ValueError: the URL is not one of a Postgres database.
+        InvalidURLError: the URL is not one of a Postgres database.
     """
     async with AsyncExitStack() as stack:
         if isinstance(database, str):
-            pool = await stack.enter_async_context(await _pool_on(database, options))
+            pool = await stack.enter_async_context(open_pool(database, **options))
         else:
             if options:
                 raise TypeError(
@@ -83,53 +79,32 @@ async def open_saver(
         )
 
 
-async def _pool_on(url: str, options: PoolOptions) -> Pool:
-    conninfo = _conninfo(url)
+@asynccontextmanager
+async def open_pool(url: str, **options: Unpack[PoolOptions]) -> AsyncIterator[Pool]:
+    """Connections to a database for the length of the block, for verifying or adopting, say.
+
+    Args:
+        url: of a Postgres database, or any other conninfo of libpq's.
+        **options: `PoolOptions`.
+
+    Raises:
+        DatabaseUnreachableError: no connection could be made.
+        InvalidURLError: the URL is not one of a Postgres database.
+    """
+    conninfo = conninfo_of(url)
     await probe(
         conninfo,
-        _shown(conninfo),
+        shown(conninfo),
         "Check the URL, and that the server runs and lets you in.",
     )
-    return make_pool(
+    async with make_pool(
         conninfo,
         size=options.get("pool_size", 10),
         timeout=options.get("pool_timeout", 30),
         prepare=options.get("prepare", False),
         name="transcript",
-    )
+    ) as pool:
+        yield pool
 
 
-def _conninfo(url: str) -> str:
-    """A URL in a form that libpq understands: SQLAlchemy's scheme is known too.
-
-    Raises:
-        ValueError: it is neither a Postgres URL nor libpq's conninfo. The message doesn't hold it,
-            since it may hold a password.
-    """
-    if url.startswith(SQLALCHEMY_SCHEME):
-        url = "postgresql://" + url.removeprefix(SQLALCHEMY_SCHEME)
-    try:
-        parts = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
-        parts = {}
-    if not parts:
-        # Empty, it would be libpq's default server; more likely, a setting is missing.
-        scheme = url.partition("://")[0]
-        given = f"a URL of {scheme}" if scheme.isalnum() else "something else"
-        raise ValueError(
-            "open_saver() needs a URL like postgresql://user:password@host:5432/database, but was "
-            f"given {given if url else 'an empty one'}, which libpq can't read."
-        )
-    return url
-
-
-def _shown(conninfo: str) -> str:
-    """The place that a conninfo names, without its password."""
-    parts = conninfo_to_dict(conninfo)
-    places = [
-        f"{name} {parts[name]}" for name in ("host", "port", "dbname", "user") if name in parts
-    ]
-    return ", ".join(places) or "the server"
-
-
-__all__ = ["PoolOptions", "open_saver"]
+__all__ = ["PoolOptions", "open_pool", "open_saver"]

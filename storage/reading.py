@@ -6,6 +6,7 @@ from uuid import UUID
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from .advice import COMMAND
 from .cached_message import Node, plain_ones
 from .cached_thread import CachedThread
 from .decoding import UnreadableMessageError, read_message
@@ -72,7 +73,7 @@ def keep_rows(
         if chain is None:
             raise TranscriptError(
                 f"a checkpoint of thread {thread_id!r} points at message {leaf.hex()}, but it or a "
-                "message before it is not in the table `messages`. `task-agent verify` tells more; "
+                f"message before it is not in the table `messages`. `{COMMAND} verify` tells more; "
                 "restore the missing rows from a backup."
             )
         _keep(thread_id, cached, serde, chain)
@@ -124,7 +125,7 @@ def _node_of(
         raise TranscriptError(
             f"message {UUID(bytes=id_)} of thread {thread_id!r} is not what was stored: the "
             f"serialiser says of its payload, of type {payload_type!r}: {error}. "
-            "`task-agent verify` tells more; restore the row from a backup."
+            f"`{COMMAND} verify` tells more; restore the row from a backup."
         ) from error
 
 
@@ -140,6 +141,6 @@ def _refuse_changed(
         ):
             raise TranscriptError(
                 f"message {UUID(bytes=id_)} of thread {thread_id!r} is not what was stored: its "
-                "digest does not match its payload and its parent. `task-agent verify` tells more; "
+                f"digest does not match its payload and its parent. `{COMMAND} verify` tells more; "
                 "restore the row from a backup."
             )

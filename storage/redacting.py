@@ -1,4 +1,4 @@
-"""Forgetting one message for good: `task-agent redact`.
+"""Forgetting one message for good: the command `redact`.
 
 The message's rows are blanked, on every branch and in every copy of the conversation that its owner
 made, and so is all that LangGraph has stored of it elsewhere. That is one transaction. A redacted
@@ -24,6 +24,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
+from .advice import ADVICE
 from .blanking import (
     REDACTED,
     SHORT,
@@ -32,11 +33,13 @@ from .blanking import (
     text_of,
     with_fields,
 )
+from .connections import Pool
 from .errors import StorageError
 from .finding import AmbiguousMessageError, FoundRow, MessageNotFoundError, find_rows, with_copies
 from .redacting_calls import CallTree, blank_calls, blank_records
 from .redacting_values import blank_values, find_in_values
 from .rows import LOCK_CONVERSATIONS
+from .serde import graph_serializer
 from .transcript import cut_title, redaction_of, storable
 from .writers import wait_for_writers
 
@@ -93,21 +96,21 @@ class Redaction:
 
 
 async def redact(
-    connection: AsyncConnection[Any],
-    serde: SerializerProtocol,
+    pool: Pool,
     message_id: str,
     *,
     thread_id: str | None = None,
+    serde: SerializerProtocol | None = None,
     dry_run: bool = False,
 ) -> Redaction:
     """Blank a message everywhere, or nowhere; or with `dry_run` tell what would be.
 
     Args:
-        connection: in autocommit mode and not in a transaction.
-        serde: the serialiser of the checkpointer that wrote the message; it is needed for its key
-            if values are encrypted.
+        pool: an open pool whose connections are in autocommit mode.
         message_id: the id of a row, or of the LangChain message in it.
         thread_id: the thread to look for it in; else all are looked through.
+        serde: as the checkpointer that wrote the message has it; it is needed for its key if values
+            are encrypted.
 
     Raises:
         MessageNotFoundError: there is no such message.
@@ -115,18 +118,19 @@ async def redact(
         UnopenableValueError: a value may hold the message but can't be changed; nothing was.
         RedactionUnfinishedError: all was blanked, but a run goes on bringing it back.
     """
-    work = _Work(connection, serde, message_id, thread_id)
-    async with connection.transaction(force_rollback=dry_run):
-        done = await work.once()
-    if dry_run:
-        return done
-    for _ in range(PASSES):
-        await wait_for_writers(connection)
-        async with connection.transaction():
-            more = await work.once()
-        if not more.places:
+    async with pool.connection() as connection:
+        work = _Work(connection, graph_serializer(serde), message_id, thread_id)
+        async with connection.transaction(force_rollback=dry_run):
+            done = await work.once()
+        if dry_run:
             return done
-        done.places += more.places
+        for _ in range(PASSES):
+            await wait_for_writers(connection)
+            async with connection.transaction():
+                more = await work.once()
+            if not more.places:
+                return done
+            done.places += more.places
     raise RedactionUnfinishedError(
         f"message {message_id!r} was blanked, but a run that is under way brings it back. Cancel "
         "the thread's runs, then redact it again."
@@ -197,8 +201,7 @@ class _Work:
         if not found:
             where = "" if self._thread_id is None else f" in thread {self._thread_id!r}"
             raise MessageNotFoundError(
-                f"there is no message {self._name!r}{where}. `task-agent messages THREAD "
-                "--all --json` lists the ids of a conversation's rows."
+                f"there is no message {self._name!r}{where}. {ADVICE.messages}"
             )
         if len(found) > 1:
             listed = "\n".join(f"  thread {thread_id}" for thread_id in sorted(found))

@@ -19,6 +19,7 @@ from langgraph.checkpoint.base import (
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 
+from .advice import COMMAND
 from .cached_thread import CachedThread
 from .connections import Connections
 from .garbage import no_collection
@@ -128,7 +129,7 @@ class Reading(SyncMethods):
             except psycopg.errors.InvalidParameterValue as error:
                 raise UnreadableCheckpointError(
                     f"a checkpoint is not what was stored: its channels have no versions ({error})."
-                    " `task-agent verify` names it; restore the row of `checkpoints` from a backup."
+                    f" `{COMMAND} verify` names it; restore the row of `checkpoints` from a backup."
                 ) from error
             refuse_damaged(values)
             await self._migrate_sends(cur, values)

@@ -32,8 +32,8 @@ from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from .connections import Connections, Pool
-from .conversations import TablesMissingError, explained
-from .errors import StorageError
+from .conversations import explained
+from .errors import StorageError, TablesMissingError
 from .models import User, timestamp_column
 
 #: What a token begins with, so that people and programs that look for leaked secrets know it.

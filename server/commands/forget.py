@@ -1,4 +1,4 @@
-"""`task-agent redact` and `task-agent delete`: what is to be forgotten."""
+"""`task-agent delete`: what is to be forgotten whole."""
 
 from typing import Annotated
 
@@ -8,30 +8,6 @@ delete = typer.Typer(no_args_is_help=True, help="Delete a conversation or a user
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first.")]
-
-
-def redact(
-    message: Annotated[
-        str,
-        typer.Argument(
-            metavar="MESSAGE_ID", help="The id of a row, or of the LangChain message in it."
-        ),
-    ],
-    thread: Annotated[
-        str | None, typer.Option(help="The thread it is in, if its id is found in several.")
-    ] = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-) -> None:
-    """Blank a message's content everywhere: in rows, checkpoints and pending writes.
-
-    Its text, the arguments of its calls and its result go: on all branches, in all its versions,
-    and in copies of the thread. Its place in the conversation stays. Other messages that quote it
-    are left alone, and so are tasks. Backups and the database's write-ahead log keep what was.
-    """
-    from ..maintenance.forget import redact
-
-    redact(message, thread=thread, dry_run=dry_run, yes=yes)
 
 
 @delete.command("conversation")

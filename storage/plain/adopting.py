@@ -18,6 +18,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
 from ..connections import Pool, transaction
+from ..refusing import storable_name
 from ..rows import CHANNEL, INSERT_USER, LEAF_TYPE
 from ..transcript import Row, custom_uuid, title_of
 from .adopting_rows import (
@@ -186,7 +187,7 @@ class _Thread:
         await cur.execute(lock, (self.thread_id,))
         if (row := await cur.fetchone()) is not None:
             return row["id"], False
-        subject = self._owner(self.thread_id, self._user)
+        subject = storable_name("user", self._owner(self.thread_id, self._user))
         if self._dry_run:
             return None, True
         await cur.execute(INSERT_USER, (uuid4(), subject))

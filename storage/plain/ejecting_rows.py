@@ -11,6 +11,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from ..advice import COMMAND
 from ..decoding import read_message
 from ..reading import TranscriptError
 from ..rows import CHANNEL, LEAF_TYPE
@@ -138,7 +139,7 @@ class Tree:
         if not path or id_ is not None:
             raise TranscriptError(
                 f"a checkpoint points at message {leaf.hex()}, but it or a message before it is "
-                "not in the table `messages`. `task-agent verify` tells more; restore the missing "
+                f"not in the table `messages`. `{COMMAND} verify` tells more; restore the missing "
                 "rows from a backup"
             )
         path.reverse()
@@ -153,7 +154,7 @@ class Tree:
         if not is_genuine(parent, bytes(row["digest"]), bytes(row["payload"]), row["redaction"]):
             raise TranscriptError(
                 f"message {row['id']} is not what was stored: its digest does not match its "
-                "payload and its parent. `task-agent verify` tells more; restore the row from a "
+                f"payload and its parent. `{COMMAND} verify` tells more; restore the row from a "
                 "backup"
             )
         self._sound.add(row["id"])

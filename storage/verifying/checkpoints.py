@@ -7,6 +7,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
+from ..advice import COMMAND
 from ..rows import CHANNEL, LEAF_TYPE
 from ..transcript import row_id
 from .diagnosis import RESTORE
@@ -157,7 +158,7 @@ def _missing(row: DictRow, key: UUID) -> Finding:
         Kind.FOREIGN,
         str(key),
         f"{what}only thread {row['elsewhere']!r} has",
-        "`task-agent repair` copies it, with those before it.",
+        f"`{COMMAND} repair` copies it, with those before it.",
         mend,
     )
 

@@ -10,6 +10,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
+from ..advice import COMMAND
 from ..decoding import read_message
 from ..plain.form import EMPTY_TYPE
 from ..rows import CHANNEL, LEAF_TYPE
@@ -205,7 +206,7 @@ def _elsewhere(row: DictRow, leaf: UUID | None) -> Finding:
     if latest is None:
         words = "no checkpoint is left to point at one"
         advice = (
-            "Restore its checkpoints from a backup; `task-agent repair` shows it as empty, as the "
+            f"Restore its checkpoints from a backup; `{COMMAND} repair` shows it as empty, as the "
             "thread is without them, and keeps the messages."
         )
     else:
@@ -228,7 +229,7 @@ def _not_shown(row: DictRow) -> Finding:
         row["checkpoint_id"],
         f"checkpoint {row['checkpoint_id']}, the latest, holds its messages as LangGraph's own "
         "saver wrote them, and the conversation does not show them",
-        "The next run makes them rows; `task-agent adopt` does now.",
+        f"The next run makes them rows; `{COMMAND} adopt` does now.",
     )
 
 
@@ -251,7 +252,7 @@ def _without_conversation(row: DictRow) -> Finding:
             Kind.NO_CONVERSATION,
             row["thread_id"],
             f"{row['checkpoints']} checkpoints point at messages, but there is no conversation",
-            "`task-agent repair` makes it anew if its messages are still there; else restore it "
+            f"`{COMMAND} repair` makes it anew if its messages are still there; else restore it "
             "from a backup, or delete the thread.",
             MakeConversation(row["thread_id"]),
         )
@@ -261,7 +262,7 @@ def _without_conversation(row: DictRow) -> Finding:
         row["thread_id"],
         f"LangGraph's own saver wrote its {row['checkpoints']} checkpoints, and no conversation "
         "shows them",
-        "The next run makes one; `task-agent adopt` does now.",
+        f"The next run makes one; `{COMMAND} adopt` does now.",
     )
 
 

@@ -7,12 +7,13 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
+from ..advice import COMMAND
 from ..transcript import digest_of, is_genuine, row_id
 from .findings import Finding, Kind, Mend, RestoreMessage, SetDigest, SetKey, SetParent
 
-REPAIR = "`task-agent repair` mends it."
+REPAIR = f"`{COMMAND} repair` mends it."
 RESTORE = (
-    "`task-agent repair` puts it back if another thread or a pending write still holds it; else "
+    f"`{COMMAND} repair` puts it back if another thread or a pending write still holds it; else "
     "restore it from a backup."
 )
 

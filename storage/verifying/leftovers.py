@@ -12,6 +12,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
+from ..advice import COMMAND
 from ..rows import CHANNEL, LEAF_TYPE
 from .findings import DeleteUnused, Finding, Kind
 from .forms import with_forms
@@ -125,9 +126,9 @@ def _unused(row: DictRow, damaged: Container[str | None]) -> Finding:
     if not row["has_checkpoints"]:
         advice = "Restore its checkpoints from a backup, or delete the thread."
     elif thread_id in damaged:
-        advice = "`task-agent repair` deletes them when nothing else is wrong with the thread."
+        advice = f"`{COMMAND} repair` deletes them when nothing else is wrong with the thread."
     else:
-        advice, mend = "`task-agent repair` deletes them.", DeleteUnused(thread_id)
+        advice, mend = f"`{COMMAND} repair` deletes them.", DeleteUnused(thread_id)
     what = f"{row['number']} values or pending writes are stored that no checkpoint uses"
     return Finding(thread_id, Kind.UNUSED, thread_id, what, advice, mend)
 
@@ -140,7 +141,7 @@ async def homeless_rows(connection: AsyncConnection[Any]) -> AsyncIterator[Findi
             Kind.HOMELESS,
             str(row["id"]),
             f"{row['number']} messages belong to conversation {row['id']}, which is not there",
-            "`task-agent repair` makes it anew if a thread's checkpoints point at its messages; "
+            f"`{COMMAND} repair` makes it anew if a thread's checkpoints point at its messages; "
             "else restore it from a backup, or delete the messages.",
         )
 

@@ -2,6 +2,9 @@
 
 import signal
 import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -65,6 +68,70 @@ def test_a_user_in_checkpoints_is_not_believed_unasked(plain: str) -> None:
     assert "owned" not in owners(plain)
     assert task_agent("adopt", "--user", "ben").code == 0
     assert owners(plain)["owned"] == "ben"
+
+
+@pytest.fixture
+def _functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A module of somebody's own in the current directory."""
+    (tmp_path / "whose_threads.py").write_text(
+        """
+def customer(thread_id, user):
+    return user or f"customer of {thread_id}"
+
+def nobody(thread_id, user):
+    return None
+
+def failing(thread_id, user):
+    raise LookupError("no such order")
+"""
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield
+    sys.modules.pop("whose_threads", None)
+
+
+@pytest.mark.usefixtures("_functions")
+def test_a_function_can_say_whose_a_thread_is(plain: str) -> None:
+    adopted = task_agent("adopt", "--owner", "whose_threads:customer")
+    assert (adopted.code, adopted.err) == (0, "")
+    found = owners(plain)
+    assert found["owned"] == "ada"
+    assert found["turns"] == "customer of turns"
+
+
+@pytest.mark.usefixtures("_functions")
+@pytest.mark.parametrize(
+    ("name", "words"), [("nobody", "returned None"), ("failing", "LookupError: no such order")]
+)
+def test_a_function_that_does_not_say_it_is_named_in_an_error(
+    plain: str, name: str, words: str
+) -> None:
+    failed = task_agent("adopt", "--thread", "owned", "--owner", f"whose_threads:{name}")
+    assert failed.code == 1
+    assert f"whose_threads:{name}('owned', 'ada')" in failed.err
+    assert words in failed.err
+    assert owners(plain) == {}
+
+
+@pytest.mark.usefixtures("_functions")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--owner", "whose_threads"], "'whose_threads' is not of the form module:name"),
+        (["--owner", "no_such_module:customer"], "No module named 'no_such_module'"),
+        (["--owner", "whose_threads:no_one"], "'whose_threads' has no 'no_one'"),
+        (["--owner", "whose_threads:__name__"], "is no function, but a str"),
+        (["--owner", "whose_threads:customer", "--user", "ben"], "leave out --user"),
+    ],
+)
+def test_an_owner_that_is_no_function_is_refused(
+    options: list[str], words: str, database_url: str
+) -> None:
+    refused = task_agent("adopt", *options, DATABASE_URL=database_url)
+    assert refused.code == 2
+    # Where it says what is wrong, lines are broken in between.
+    assert words in " ".join(refused.err.replace("│", "").split())
 
 
 def test_one_thread_can_be_named(plain: str) -> None:

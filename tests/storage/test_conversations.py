@@ -9,7 +9,6 @@ from storage import conversations
 from storage.conversations import (
     ConversationNotFoundError,
     Entry,
-    TablesMissingError,
     active_messages,
     all_messages,
     find_conversation,
@@ -19,6 +18,7 @@ from storage.conversations import (
 )
 from storage.cursors import InvalidCursorError, cursor, place
 from storage.database import Database, connect
+from storage.errors import TablesMissingError
 from storage.models import Conversation, Message, User
 
 

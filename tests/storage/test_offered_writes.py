@@ -78,8 +78,7 @@ async def test_a_message_redacted_meanwhile_is_not_brought_back_by_writes(
 
     async def repeat(state: MessagesState) -> dict[str, Any]:
         (row,) = await active_branch(database, "t")
-        async with database.pool.connection() as connection:
-            await redact(connection, other.serde, str(row["id"]))
+        await redact(database.pool, str(row["id"]), serde=other.serde)
         await other._catch_up("t")
         return {"messages": [HumanMessage("a secret", id=state["messages"][0].id)]}
 

@@ -15,7 +15,8 @@ from psycopg_pool import AsyncConnectionPool
 import storage
 from storage.errors import DatabaseFailedError, DatabaseUnreachableError, UnsuitablePoolError
 from storage.opening import open_saver
-from storage.serving import NoDatabaseError, open_checkpointer
+from storage.serving import open_checkpointer
+from storage.urls import NoDatabaseError
 from tests.storage.migration_support import fetch
 from tests.storage.support import chat_graph, on, say
 

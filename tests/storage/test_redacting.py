@@ -37,8 +37,7 @@ SECRET = "the word is Xyzzy-42"
 
 async def forget(database: Database, message_id: Any, saver: Any = None, **more: Any) -> Redaction:
     saver = saver or TranscriptSaver(database.pool)
-    async with database.pool.connection() as connection:
-        return await redact(connection, saver.serde, str(message_id), **more)
+    return await redact(database.pool, str(message_id), serde=saver.serde, **more)
 
 
 async def found(database: Database, words: str = SECRET) -> list[str]:

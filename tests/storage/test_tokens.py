@@ -7,8 +7,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from storage.conversations import TablesMissingError
 from storage.database import Database, connect
+from storage.errors import TablesMissingError
 from storage.forgetting import delete_user
 from storage.tokens import (
     DAYS_MAX,

@@ -1,33 +1,28 @@
 """`adopt` and `eject`: threads of LangGraph's plain saver into the tree, and back."""
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg
-import typer
 from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from storage.checkpointer import LOCAL_USER
-from storage.connections import Pool
-from storage.conversations import TablesMissingError
-from storage.database import open_database
-from storage.errors import StorageError
-from storage.plain import adopting, ejecting
-from storage.plain.adopting_rows import USER_KEY
-
-from ..terminal import console, printable
-
-#: What shells report of a program that Ctrl-C ended.
-INTERRUPTED = 130
+from ..checkpointer import LOCAL_USER
+from ..connections import Pool
+from ..errors import StorageError
+from ..plain import adopting, ejecting
+from ..plain.adopting_rows import USER_KEY
+from .place import Place
+from .running import run
+from .terminal import console, counted, printable
 
 Advance = Callable[[], None]
+Say = Callable[[str], None]
 
 
 class WhoseThreadError(StorageError):
-    """A checkpoint names a user, and nobody has said whether to believe it."""
+    """Nobody has said whether to believe the user whom a checkpoint names, or the function that
+    was to say whose a thread is doesn't."""
 
 
 class NotEjectedError(StorageError):
@@ -50,21 +45,42 @@ def owner_from(user: str | None, believe: bool) -> adopting.ThreadOwner:
     return owner
 
 
+def owner_by(function: adopting.ThreadOwner, name: str) -> adopting.ThreadOwner:
+    """Whose a thread is, as a function of the user's app says, which is called `name`."""
+
+    def owner(thread_id: str, named: str | None) -> str:
+        asked = f"{name}({thread_id!r}, {named!r}), which has to say whose the thread is,"
+        try:
+            subject = function(thread_id, named)
+        except Exception as error:
+            # It is somebody else's, and may do anything.
+            raise WhoseThreadError(
+                f"{asked} failed: {type(error).__name__}: {error}. Mend it, and run this again."
+            ) from error
+        if not isinstance(subject, str) or not subject:
+            raise WhoseThreadError(
+                f"{asked} returned {subject!r}, and not a user's name. Mend it, and run this again."
+            )
+        return subject
+
+    return owner
+
+
 def adopt(
-    *, thread: str | None, user: str | None, believe: bool, batch: int, dry_run: bool
+    place: Place, owner: adopting.ThreadOwner, *, thread: str | None, batch: int, dry_run: bool
 ) -> None:
     """Take threads into the tree, and tell what was done and what was left.
 
     Raises:
-        WhoseThreadError: a checkpoint names a user, and no option says what that is worth.
+        WhoseThreadError: whose a thread is has not been said.
         NoSuchThreadError: there is no such thread.
-        TablesMissingError: the database has not been migrated.
+        TablesMissingError: the database lacks tables or columns.
     """
     totals = {"threads": 0, "new": 0, "lists": 0, "size": 0, "messages": 0, "left": 0}
 
-    async def work(pool: Pool, advance: Advance, say: Callable[[str], None]) -> None:
+    async def work(pool: Pool, advance: Advance, say: Say) -> None:
         async for done in adopting.adopt_threads(
-            pool, owner_from(user, believe), thread_id=thread, batch=batch, dry_run=dry_run
+            pool, owner, thread_id=thread, serde=place.serde, batch=batch, dry_run=dry_run
         ):
             totals["threads"] += done.is_last
             totals["new"] += done.is_new
@@ -79,29 +95,34 @@ def adopt(
     async def count(pool: Pool) -> int:
         return 1 if thread else await adopting.count_threads(pool)
 
-    _run(work, count, "Adopting", totals)
+    _run(place, work, count, "Adopting", totals)
     verb = "would become" if dry_run else "are"
     console().print(
-        f"{_number(totals['threads'], 'thread')} looked at, {totals['new']:,} of them new to the "
-        f"tree: {_number(totals['lists'], 'list')} of messages ({decimal(totals['size'])}) {verb} "
-        f"{_number(totals['messages'], 'new row')}."
-        + (f" {_number(totals['left'], 'thing')} left as told above." if totals["left"] else "")
+        f"{counted(totals['threads'], 'thread')} looked at, {totals['new']:,} of them new to the "
+        f"tree: {counted(totals['lists'], 'list')} of messages ({decimal(totals['size'])}) {verb} "
+        f"{counted(totals['messages'], 'new row')}."
+        + (f" {counted(totals['left'], 'thing')} left as told above." if totals["left"] else "")
     )
 
 
-def eject(*, thread: str | None, keep_rows: bool, batch: int, dry_run: bool) -> None:
+def eject(place: Place, *, thread: str | None, keep_rows: bool, batch: int, dry_run: bool) -> None:
     """Write plain checkpoints back, and tell what was done and what was left.
 
     Raises:
         NotEjectedError: some threads are damaged, and are left as they were.
         NoSuchThreadError: there is no such thread.
-        TablesMissingError: the database has not been migrated.
+        TablesMissingError: the database lacks tables or columns.
     """
     totals = {"threads": 0, "lists": 0, "size": 0, "messages": 0, "unreached": 0, "left": 0}
 
-    async def work(pool: Pool, advance: Advance, say: Callable[[str], None]) -> None:
+    async def work(pool: Pool, advance: Advance, say: Say) -> None:
         async for done in ejecting.eject_threads(
-            pool, thread_id=thread, keep_rows=keep_rows, batch=batch, dry_run=dry_run
+            pool,
+            thread_id=thread,
+            serde=place.serde,
+            keep_rows=keep_rows,
+            batch=batch,
+            dry_run=dry_run,
         ):
             totals["threads"] += 1
             for name in ("lists", "size", "messages"):
@@ -115,54 +136,50 @@ def eject(*, thread: str | None, keep_rows: bool, batch: int, dry_run: bool) -> 
     async def count(pool: Pool) -> int:
         return 1 if thread else await ejecting.count_threads(pool)
 
-    _run(work, count, "Ejecting", totals)
+    _run(place, work, count, "Ejecting", totals)
     tense = "would be" if dry_run else "are"
     words = [
-        f"{_number(totals['threads'], 'thread')} looked at: {_number(totals['lists'], 'list')} of "
+        f"{counted(totals['threads'], 'thread')} looked at: {counted(totals['lists'], 'list')} of "
         f"messages ({decimal(totals['size'])}) {tense} written"
     ]
     if totals["messages"]:
-        words.append(f", {_number(totals['messages'], 'row')} {tense} deleted")
+        words.append(f", {counted(totals['messages'], 'row')} {tense} deleted")
     if totals["unreached"]:
         words.append(f", {totals['unreached']:,} of which no checkpoint led to")
     console().print("".join(words) + ".")
     if totals["left"]:
         raise NotEjectedError(
-            f"{_number(totals['left'], 'thread')} left as told above. LangGraph's own saver can't "
+            f"{counted(totals['left'], 'thread')} left as told above. LangGraph's own saver can't "
             "read what is in the tree: mend those threads, and run this again."
         )
 
 
 def _run(
-    work: Callable[[Pool, Advance, Callable[[str], None]], Coroutine[Any, Any, None]],
+    place: Place,
+    work: Callable[[Pool, Advance, Say], Coroutine[Any, Any, None]],
     count: Callable[[Pool], Coroutine[Any, Any, int]],
     what: str,
     totals: dict[str, int],
 ) -> None:
-    """Do it on the configured database, showing how far it has come, until Ctrl-C."""
+    """Do it on the database, showing how far it has come, until Ctrl-C."""
 
-    async def on_database() -> None:
-        async with open_database() as database:
-            with _progress(what, await count(database.pool)) as (advance, say):
-                await work(database.pool, advance, say)
+    async def on_database(pool: Pool) -> None:
+        with _progress(what, await count(pool)) as (advance, say):
+            await work(pool, advance, say)
 
-    try:
-        asyncio.run(on_database())
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        raise TablesMissingError(
-            f"the database lacks a table or column: {error.diag.message_primary}. "
-            "Run `task-agent migrate`, with LangGraph's own tables in the same database."
-        ) from error
-    except KeyboardInterrupt as error:
-        console(error=True).print(
-            f"Stopped after {_number(totals['threads'], 'thread')}; what was done is done. "
+    run(
+        place,
+        on_database,
+        failed="What was done is done. Run it again to go on.",
+        stopped=lambda: (
+            f"Stopped after {counted(totals['threads'], 'thread')}; what was done is done. "
             "Run it again to go on."
-        )
-        raise typer.Exit(INTERRUPTED) from error
+        ),
+    )
 
 
 @contextmanager
-def _progress(what: str, total: int) -> Iterator[tuple[Advance, Callable[[str], None]]]:
+def _progress(what: str, total: int) -> Iterator[tuple[Advance, Say]]:
     """A bar on standard error, where that is a terminal; lines that are said go beside it."""
     errors = console(error=True)
     with Progress(
@@ -178,7 +195,3 @@ def _progress(what: str, total: int) -> Iterator[tuple[Advance, Callable[[str], 
     ) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task), lambda line: console().print(printable(line))
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -8,9 +8,8 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from storage.verifying import Progress
-
-from ..terminal import console
+from ..verifying import Progress
+from .terminal import console
 
 
 @dataclass
