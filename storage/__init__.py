@@ -1,8 +1,8 @@
 """Postgres: the models, the transcript tree and its checkpointer, the embedded server.
 
-Knows nothing of tasks or of this app. Inside it imports are relative, and the checkpointer, with
-all that it needs, is also shipped by itself to other LangGraph apps, as the wheel
-`langgraph-transcript`, which offers what is listed here.
+Knows nothing of tasks or of this app. Inside it imports are relative, and the checkpointer and what
+looks after its tables, with all that they need, are also shipped by themselves to other LangGraph
+apps, as the wheel `langgraph-transcript`, which offers what is listed here and a command.
 """
 
 from importlib import import_module
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .errors import (
         DatabaseFailedError,
         DatabaseUnreachableError,
+        NoSuchThreadError,
         SetupBusyError,
         SetupError,
         StorageError,
@@ -21,13 +22,34 @@ if TYPE_CHECKING:
         TablesNewerError,
         UnsuitablePoolError,
     )
-    from .opening import PoolOptions, open_saver
+    from .finding import AmbiguousMessageError, MessageNotFoundError
+    from .opening import PoolOptions, open_pool, open_saver
+    from .plain.adopting import Adopted, adopt_threads
+    from .plain.ejecting import Ejected, eject_threads
     from .reading import TranscriptError
+    from .redacting import RedactedRow, Redaction, RedactionUnfinishedError, redact
+    from .repairing import Repaired, repair
+    from .stored_values import UnopenableValueError
+    from .urls import InvalidURLError
+    from .verifying import Finding, Kind, Progress, verify
 
 __all__ = [
+    "Adopted",
+    "AmbiguousMessageError",
     "DatabaseFailedError",
     "DatabaseUnreachableError",
+    "Ejected",
+    "Finding",
+    "InvalidURLError",
+    "Kind",
+    "MessageNotFoundError",
+    "NoSuchThreadError",
     "PoolOptions",
+    "Progress",
+    "RedactedRow",
+    "Redaction",
+    "RedactionUnfinishedError",
+    "Repaired",
     "SetupBusyError",
     "SetupError",
     "StorageError",
@@ -35,16 +57,36 @@ __all__ = [
     "TablesNewerError",
     "TranscriptError",
     "TranscriptSaver",
+    "UnopenableValueError",
     "UnreadableMessageError",
     "UnsuitablePoolError",
+    "adopt_threads",
     "authenticated_user",
+    "eject_threads",
+    "open_pool",
     "open_saver",
+    "redact",
+    "repair",
+    "verify",
 ]
 
 _HOMES = {
+    "Adopted": "plain.adopting",
+    "AmbiguousMessageError": "finding",
     "DatabaseFailedError": "errors",
     "DatabaseUnreachableError": "errors",
+    "Ejected": "plain.ejecting",
+    "Finding": "verifying",
+    "InvalidURLError": "urls",
+    "Kind": "verifying",
+    "MessageNotFoundError": "finding",
+    "NoSuchThreadError": "errors",
     "PoolOptions": "opening",
+    "Progress": "verifying",
+    "RedactedRow": "redacting",
+    "Redaction": "redacting",
+    "RedactionUnfinishedError": "redacting",
+    "Repaired": "repairing",
     "SetupBusyError": "errors",
     "SetupError": "errors",
     "StorageError": "errors",
@@ -52,16 +94,23 @@ _HOMES = {
     "TablesNewerError": "errors",
     "TranscriptError": "reading",
     "TranscriptSaver": "checkpointer",
+    "UnopenableValueError": "stored_values",
     "UnreadableMessageError": "decoding",
     "UnsuitablePoolError": "errors",
+    "adopt_threads": "plain.adopting",
     "authenticated_user": "checkpointer",
+    "eject_threads": "plain.ejecting",
+    "open_pool": "opening",
     "open_saver": "opening",
+    "redact": "redacting",
+    "repair": "repairing",
+    "verify": "verifying",
 }
 
 
 def __getattr__(name: str) -> Any:
-    # Only when asked for: LangChain and LangGraph take a second to import, and the command
-    # `task-agent` needs them for little of what it does.
+    # Only when asked for: LangChain and LangGraph take a second to import, and commands need them
+    # for little of what they do.
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,12 +1,17 @@
-"""Building the wheel, and an environment that holds it and what it says it needs, nothing else."""
+"""Building the wheel, and an environment that holds it and what it says it needs, nothing else.
+
+Its command is there as well, and what that needs."""
 
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.cli.support import Result
 
 REPOSITORY = Path(__file__).parents[2]
 SOURCE = REPOSITORY / "wheels" / "langgraph-transcript"
@@ -26,16 +31,31 @@ class Environment:
     def python(self) -> str:
         return str(self.folder / "bin" / "python")
 
+    @property
+    def command(self) -> str:
+        """The script `langgraph-transcript`."""
+        return str(self.folder / "bin" / "langgraph-transcript")
+
     def run(self, *arguments: str, **environment: str) -> str:
         """What its Python prints, run in an empty directory without this repository in reach."""
-        return subprocess.run(
-            [self.python, *arguments],
-            cwd=self.folder,
+        done = self.start([self.python, *arguments], self.folder, environment)
+        assert done.code == 0, done.err
+        return done.out
+
+    def start(
+        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+    ) -> Result:
+        """How a program ends that is run in a folder, without this repository in reach."""
+        done = subprocess.run(
+            arguments,
+            cwd=folder,
             env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), **environment},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            check=True,
-        ).stdout
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
 
 
 def build(folder: Path) -> Path:
@@ -61,7 +81,7 @@ def install(wheel: Path, folder: Path) -> Environment:
         [
             *(environment.python, "-m", "pip", "install", "--disable-pip-version-check"),
             *("--retries", "2", "--timeout", "20", "--constraint", str(constraints)),
-            *(str(wheel), *APP),
+            *(f"{wheel}[cli]", *APP),
         ],
         capture_output=True,
         text=True,

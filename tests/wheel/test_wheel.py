@@ -18,6 +18,15 @@ WHEEL = tomllib.loads((SOURCE / "pyproject.toml").read_text())
 STORAGE = Path(storage.__file__).parent
 
 
+def modules(wheel: zipfile.ZipFile) -> set[str]:
+    """The modules in it, each by its path in the package."""
+    return {
+        Path(name).relative_to("langgraph_transcript").as_posix()
+        for name in wheel.namelist()
+        if name.endswith(".py")
+    }
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
     with zipfile.ZipFile(build(tmp_path_factory.mktemp("dist"))) as file:
@@ -27,17 +36,20 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
 def test_the_checkpointer_is_in_it_and_nothing_that_only_this_app_needs(
     wheel: zipfile.ZipFile,
 ) -> None:
-    names = {Path(name).name for name in wheel.namelist() if ".dist-info/" not in name}
+    names = modules(wheel)
     assert {"checkpointer.py", "opening.py", "serving.py", "setup.py"} <= names
-    assert not names & {"database.py", "models.py", "settings.py", "embedded"}
-    imported = {
-        f"{node.module}.py"
-        for name in names
-        if name.endswith(".py")
-        for node in ast.walk(ast.parse((STORAGE / name).read_text()))
-        if isinstance(node, ast.ImportFrom) and node.level > 0
-    }
-    assert imported <= names
+    assert {"verifying/verify.py", "plain/adopting.py", "commands/tree.py"} <= names
+    assert not names & {"database.py", "models.py", "settings.py", "embedded/__init__.py"}
+
+
+def test_whatever_is_imported_in_it_is_in_it(wheel: zipfile.ZipFile) -> None:
+    names = modules(wheel)
+    for name in names:
+        for node in ast.walk(ast.parse((STORAGE / name).read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level > 0:
+                package = Path(name).parents[node.level - 1]
+                module = package.joinpath(*(node.module or "").split(".")).as_posix()
+                assert names & {f"{module}.py", f"{module}/__init__.py"}, (name, node.module)
 
 
 def test_every_file_is_the_one_that_is_here(wheel: zipfile.ZipFile) -> None:
@@ -45,7 +57,7 @@ def test_every_file_is_the_one_that_is_here(wheel: zipfile.ZipFile) -> None:
     assert {Path(name).parts[0] for name in names} == {"langgraph_transcript"}
     assert "langgraph_transcript/py.typed" in names
     for name in names:
-        assert wheel.read(name) == (STORAGE / Path(name).name).read_bytes()
+        assert wheel.read(name) == (STORAGE.joinpath(*Path(name).parts[1:])).read_bytes()
 
 
 def test_it_says_what_it_is(wheel: zipfile.ZipFile) -> None:
@@ -68,7 +80,8 @@ def test_it_needs_nothing_that_this_project_does_not_need_in_the_same_versions()
         requirement.name: requirement.specifier
         for requirement in map(Requirement, PROJECT["project"]["dependencies"])
     }
-    for requirement in map(Requirement, WHEEL["project"]["dependencies"]):
+    extra = WHEEL["project"]["optional-dependencies"]["cli"]
+    for requirement in map(Requirement, [*WHEEL["project"]["dependencies"], *extra]):
         assert requirement.specifier == ours[requirement.name], requirement
 
 

@@ -1,9 +1,5 @@
-"""The wheel in an environment of its own, beside plain LangGraph, as another project has it.
+"""The wheel in an environment of its own, beside plain LangGraph, as another project has it."""
 
-Making the environment takes half a minute or more, and a package registry.
-"""
-
-import fcntl
 import json
 import subprocess
 import sys
@@ -19,20 +15,41 @@ from psycopg.rows import dict_row
 from tests.server.support import langgraph_serving
 from tests.storage.migration_support import fetch
 from tests.storage.support import ACTIVE_BRANCH
-from tests.wheel.support import EXAMPLE, Environment, build, install
+from tests.wheel.support import EXAMPLE, Environment
 
 pytestmark = pytest.mark.timeout(900)
 
-#: Imports every module of the wheel, and prints the distributions that are there.
+#: Imports every module of the wheel but the command's as if that could not be run, and prints the
+#: distributions that are there, and those that the wheel needs without the command.
 IMPORT_ALL = """
 import importlib, importlib.metadata, pkgutil, sys
+from packaging.requirements import Requirement
+
+sys.modules["typer"] = sys.modules["rich"] = None
 import langgraph_transcript
 for name in langgraph_transcript.__all__:
     assert getattr(langgraph_transcript, name).__module__.startswith("langgraph_transcript.")
-for module in pkgutil.iter_modules(langgraph_transcript.__path__):
-    importlib.import_module(f"langgraph_transcript.{module.name}")
+for module in pkgutil.walk_packages(langgraph_transcript.__path__, "langgraph_transcript."):
+    if not module.name.startswith("langgraph_transcript.commands"):
+        importlib.import_module(module.name)
+
+needed = set()
+
+def need(name, extras):
+    if (name, extras) in needed:
+        return
+    needed.add((name, extras))
+    for requirement in map(Requirement, importlib.metadata.requires(name) or ()):
+        if any(
+            requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+            for extra in extras
+        ):
+            need(requirement.name, ("", *sorted(requirement.extras)))
+
+need("langgraph-transcript", ("",))
 print(langgraph_transcript.__file__)
 print(*(found.name for found in importlib.metadata.distributions()))
+print(*sorted({name for name, _ in needed}))
 """
 
 GRAPH = """
@@ -62,30 +79,14 @@ async def open_checkpointer():
 """
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Environment:
-    """The environment, made once, whichever of the run's workers needs it first."""
-    folder = tmp_path_factory.getbasetemp()
-    if worker_id != "master":
-        folder = folder.parent
-    folder = folder / "wheel"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        made = folder / "made"
-        if not made.exists():
-            (folder / "dist").mkdir(exist_ok=True)
-            install(build(folder / "dist"), folder)
-            made.touch()
-    return Environment(folder / "environment")
-
-
 def test_it_imports_by_itself_and_brings_nothing_heavy(environment: Environment) -> None:
-    file, distributions = environment.run("-c", IMPORT_ALL).splitlines()
+    file, distributions, needed = environment.run("-c", IMPORT_ALL).splitlines()
     assert Path(file).is_relative_to(environment.folder)
-    unwanted = {"sqlalchemy", "SQLAlchemy", "sqlmodel", "alembic", "pydantic-settings", "typer"}
+    unwanted = {"sqlalchemy", "SQLAlchemy", "sqlmodel", "alembic", "pydantic-settings"}
     assert not set(distributions.split()) & unwanted
     assert "langgraph-transcript" in distributions.split()
+    assert {"langchain-core", "psycopg", "tenacity"} <= set(needed.split())
+    assert not {"typer", "rich", "click"} & set(needed.split())
 
 
 def test_the_documented_example_leaves_its_messages_as_rows(
