@@ -21,6 +21,11 @@ DELETE_CONVERSATIONS = "DELETE FROM conversations WHERE thread_id = ANY(%s)"
 SELECT_THREADS_OF_RUNS = """
     SELECT DISTINCT thread_id FROM checkpoints WHERE metadata ->> 'run_id' = ANY(%s)
 """
+# A sub-graph's step, which doesn't wait for the conversation, may be about to follow one of them.
+HOLD_RUNS = """
+    SELECT FROM checkpoints WHERE thread_id = ANY(%s) AND metadata ->> 'run_id' = ANY(%s)
+    ORDER BY thread_id, checkpoint_ns, checkpoint_id FOR UPDATE
+"""
 # A later checkpoint may have a deleted one as its parent. Then it follows the one before, as far
 # back as something is left, so that history stays in one piece.
 RELINK = """
@@ -109,6 +114,7 @@ async def delete_runs(cur: AsyncCursor[DictRow], run_ids: Sequence[str]) -> None
     threads = [row["thread_id"] for row in await cur.fetchall()]
     if threads:
         await cur.execute(LOCK_CONVERSATIONS, (threads,))
+        await cur.execute(HOLD_RUNS, (threads, run_ids))
         await cur.execute(RELINK, {"threads": threads, "runs": run_ids})
         if relinked := list({row["thread_id"] for row in await cur.fetchall()}):
             await _refuse_delta_channels(cur, relinked)

@@ -19,7 +19,7 @@ from psycopg.rows import DictRow
 
 from .deleting import delete_threads
 from .errors import UserDeletedError
-from .inner_steps import put_inner
+from .inner_steps import Put, put_inner
 from .offered_writes import Offer
 from .putting import Written, new_rows, split_values
 from .refusing import told
@@ -169,22 +169,32 @@ class Writing(PendingWrites):
         configurable = config["configurable"]
         thread_id, namespace = thread_of(config), configurable["checkpoint_ns"]
         inline, blobs = split_values(checkpoint["channel_values"])
+        versions, whole = new_versions, False
 
-        async def put() -> bool:
+        async def put() -> Put:
             id_, redacted_at = self._cache.thread(thread_id).conversation or (None, None)
             step = self._step(
                 config,
                 {**checkpoint, "channel_values": inline},
                 metadata,
-                blobs=self._dump(thread_id, namespace, blobs, new_versions),
+                blobs=self._dump(thread_id, namespace, blobs, versions),
+                whole=whole,
                 redacted_at=redacted_at,
             )
             async with self._connections.cursor() as cur:
                 return await put_inner(cur, id_, namespace, step)
 
-        # The state of a sub-graph whose thread has been deleted is not stored any more.
-        if not await self._connections.retried(put) and await self._catch_up(thread_id):
-            await self._connections.retried(put)
+        for _ in range(ATTEMPTS):
+            done = await self._connections.retried(put)
+            if not done.is_as_known:
+                # The state of a sub-graph whose thread has been deleted is not stored any more.
+                if not await self._catch_up(thread_id):
+                    break
+            elif done.has_all_values:
+                break
+            else:
+                # Somebody deleted the checkpoint before this one, with values that it had.
+                versions, whole = checkpoint["channel_versions"], True
         return _place_of(configurable, checkpoint)
 
     def _dump(
