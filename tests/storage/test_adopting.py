@@ -16,6 +16,7 @@ from storage.database import Database
 from storage.errors import NoSuchThreadError, StorageError
 from storage.plain import adopting
 from storage.plain.adopting import Adopted, adopt_threads
+from storage.refusing import UnstorableError
 from storage.transcript import redaction_of
 from tests.storage.plain_support import (
     VERSIONS,
@@ -177,6 +178,14 @@ async def test_an_owner_function_that_refuses_leaves_nothing_behind(database: Da
     with pytest.raises(StorageError, match="owned"):
         _ = [item async for item in adopt_threads(database.pool, refuse, thread_id="owned")]
     assert await count(database, "conversations") == 0
+
+
+@pytest.mark.usefixtures("_written")
+async def test_an_owner_whose_name_postgres_has_no_form_for_is_refused(database: Database) -> None:
+    with pytest.raises(UnstorableError, match=r"the user 'a\\x00da' can't be stored"):
+        async for _ in adopt_threads(database.pool, lambda thread_id, named: "a\0da"):
+            pass
+    assert await count(database, "users") == 0
 
 
 @pytest.mark.usefixtures("_written")
