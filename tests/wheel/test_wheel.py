@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import storage
+from storage import advice
 from tests.wheel.support import EXAMPLE, REPOSITORY, SOURCE, build
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
@@ -58,6 +59,15 @@ def test_every_file_is_the_one_that_is_here(wheel: zipfile.ZipFile) -> None:
     assert "langgraph_transcript/py.typed" in names
     for name in names:
         assert wheel.read(name) == (STORAGE.joinpath(*Path(name).parts[1:])).read_bytes()
+
+
+def test_what_it_advises_is_there_in_it(wheel: zipfile.ZipFile) -> None:
+    assert (advice.ADVICE, advice.APP.command) == (advice.APP, "task-agent")
+    # The module of advice itself has the words of both.
+    named = {name for name in modules(wheel) if "`task-agent " in (STORAGE / name).read_text()}
+    assert named == {"advice.py"}
+    entries = wheel.read(next(name for name in wheel.namelist() if name.endswith("points.txt")))
+    assert f"{advice.WHEEL.command} = langgraph_transcript.__main__:main" in entries.decode()
 
 
 def test_it_says_what_it_is(wheel: zipfile.ZipFile) -> None:
