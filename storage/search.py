@@ -25,17 +25,14 @@ from .conversations import explained
 from .cursors import cursor, place
 from .errors import StorageError
 from .models import LONGEST_WORD, PERIOD
+from .search_query import Query
 from .search_sql import ACTIVE, LOOK_UP, PARSE, WALK, page
 from .transcript import storable
 
 #: Characters of a search.
 LONGEST = 1_000
 
-#: Bytes from which on the last word may be the beginning of one: three Latin letters, or one
-#: Chinese character. What begins with less, in an index of everybody's words, is too much to list.
-SHORTEST_BEGINNING = 3
-
-#: How many of the newest messages are looked at first; a third of them for a phrase, which is
+#: How many of the newest messages are looked at first; a sixth of them for a phrase, which is
 #: seldom as common.
 NEWEST = 300
 
@@ -108,7 +105,7 @@ async def search_messages(
         asked = {"user": storable(user), "words": typed}
         row = (await _execute(session, PARSE, asked))[0]
         user_id, newest, oldest, parsed, positive, _ = row
-        query = _Query.of(parsed, positive, typed)
+        query = Query.of(parsed, positive, typed)
         if query.longest >= LONGEST_WORD or _TOO_LONG.search(typed):
             raise SearchTooLongError(
                 f"a word of the search has {LONGEST_WORD} characters or more, and no index holds "
@@ -141,87 +138,6 @@ async def active_hits(session: AsyncSession, hits: Sequence[Hit]) -> set[UUID]:
         return {id_ for (id_,) in await _execute(session, ACTIVE, values)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Query:
-    """A search as Postgres's `tsquery`, in the text form that it has there."""
-
-    text: str
-    #: What of it has to occur in a hit.
-    positive: str
-
-    @classmethod
-    def of(cls, parsed: str, positive: str, typed: str) -> "_Query":
-        """The query that Postgres made of what was typed; `positive` is what its hits hold.
-
-        The last word may be the beginning of one.
-        """
-        query = cls(parsed, positive)
-        wanted = query.wanted
-        begins = (
-            bool(wanted)
-            and positive == parsed
-            and not query.has_alternatives
-            and len(wanted[-1].encode()) >= SHORTEST_BEGINNING
-            # What was typed last is a word, and just what the query ends with: neither the end of
-            # a phrase in quotes nor one of the parts that an address has been taken into.
-            and typed.split()[-1].lower().lstrip('"') == wanted[-1]
-        )
-        return cls(f"{parsed}:*", f"{positive}:*") if begins else query
-
-    @property
-    def wanted(self) -> list[str]:
-        """What a hit holds each of, or where there is an `or` some of."""
-        return [
-            lexeme.replace("''", "'").replace("\\\\", "\\")
-            for lexeme in _LEXEME.findall(self.positive)
-        ]
-
-    @property
-    def longest(self) -> int:
-        """Characters of its longest word."""
-        return max(map(len, _LEXEME.findall(self.text)), default=0)
-
-    @property
-    def has_alternatives(self) -> bool:
-        return "|" in _LEXEME.sub("", self.positive)
-
-    @property
-    def has_phrase(self) -> bool:
-        return _FOLLOWED.search(_LEXEME.sub("", self.text)) is not None
-
-    def patterns(self) -> list[str]:
-        """What the text of a hit is like, which is quicker to tell than its words are."""
-        return ["%" + re.sub(r"([\\%_])", r"\\\1", lexeme) + "%" for lexeme in self.wanted]
-
-    def adjacent(self) -> list[str]:
-        """Regular expressions for the text of a hit in lower case, one for each phrase.
-
-        Between words that follow each other there are neither letters nor digits, except in what
-        Postgres passes over: tags, entities, and how an address begins. It passes over a word of
-        more than 2 KB, too, but what stands around that doesn't follow each other.
-        """
-        if self.has_alternatives or self.positive != self.text:
-            return []
-        phrases = [_LEXEME.findall(chain) for chain in _CHAIN.findall(self.positive)]
-        return [
-            "[^[:alnum:]]*".join(words) + "|[<&]|://"
-            for words in phrases
-            # Others are made of several that stand at the same place of the text.
-            if all(word.isalnum() for word in words)
-        ]
-
-    def among(self, mark: str, letter: str) -> str:
-        """What the index is asked for, of the messages with this mark and letter."""
-        # What doesn't hold all words of a phrase doesn't hold the phrase. The reverse is not true,
-        # so nothing can be said of one that must not occur.
-        query = self.positive if self.has_phrase else self.text
-        pieces = (
-            f"'{letter}{lexeme}'" if quoted else _FOLLOWED.sub("&", between)
-            for quoted, lexeme, between in _PIECE.findall(query)
-        )
-        return f"'{mark}' & ({''.join(pieces)})"
-
-
 #: Dashes with no word or phrase after them. Postgres takes each for a negation of the next one, and
 #: refuses a query with 32 of them.
 _NO_NEGATION = re.compile(r"-(?![\w\"])")
@@ -229,27 +145,21 @@ _NO_NEGATION = re.compile(r"-(?![\w\"])")
 #: What Postgres may leave out of a query, as it does with words of more than 2 KB.
 _TOO_LONG = re.compile(rf"[^\W_]{{{LONGEST_WORD}}}")
 
-_WORD = r"(?:[^'\\]|''|\\\\)*"
-
-#: How Postgres writes a word in the text of a `tsquery`, and that one follows another.
-_LEXEME = re.compile(rf"'({_WORD})'")
-_FOLLOWED = re.compile(r"<(?:-|\d+)>")
-_CHAIN = re.compile(rf"'{_WORD}'(?: <-> '{_WORD}')+(?!:)")
-_PIECE = re.compile(rf"(')({_WORD})'|([^']+)")
-
 
 async def _search(
-    session: AsyncSession, query: _Query, values: dict[str, Any], oldest: datetime
+    session: AsyncSession, query: Query, values: dict[str, Any], oldest: datetime
 ) -> Sequence[Row[Any]]:
     """The rows of a page."""
     has_phrase = query.has_phrase
+    any_or_all = "ANY" if query.has_alternatives else "ALL"
+    plain, short = query.plain()
+    told_by: dict[str, Any] = {"patterns": query.patterns(), "plain": plain, "short": short}
     if has_phrase:
-        values |= {"adjacent": query.adjacent()}
-    walk = page(WALK, "ANY" if query.has_alternatives else "ALL", has_phrase=has_phrase)
+        told_by["adjacent"] = query.adjacent()
+    walk = page(WALK, any_or_all, has_phrase=has_phrase)
     limit = values["limit"]
-    for count in (NEWEST // 3 if has_phrase else NEWEST, FARTHER):
-        more = {"patterns": query.patterns(), "count": count}
-        rows = await _execute(session, walk, values | more)
+    for count in (NEWEST // 6 if has_phrase else NEWEST, FARTHER):
+        rows = await _execute(session, walk, values | told_by | {"count": count})
         hits = [row for row in rows if row.id is not None]
         if len(hits) == limit or len(hits) == len(rows):
             return hits
@@ -257,19 +167,27 @@ async def _search(
             break
     owner = values["user_id"]
     periods = range(_period(values["at"]), _period(oldest) - 1, -1)
-    queries = [query.among(*_places(owner, period)) for period in periods]
-    look_up = page(LOOK_UP, has_phrase=has_phrase)
-    return await _execute(session, look_up, values | {"queries": queries})
+    places = {
+        "queries": [query.among(_letter(owner, period)) for period in periods],
+        "marks": [_mark(owner, period) for period in periods],
+    }
+    look_up = page(LOOK_UP, any_or_all, has_phrase=has_phrase)
+    more = told_by if has_phrase else {}
+    return await _execute(session, look_up, values | more | places)
 
 
 def _period(at: datetime) -> int:
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=PERIOD)
 
 
-def _places(owner: UUID, period: int) -> tuple[str, str]:
-    """The mark of somebody's messages of a period, and the letter before their words."""
-    letter = chr(40 + owner.bytes[-1] % 4 * 13 + abs(period) % 13)
-    return f" {str(owner)[-10:]}{period}", letter
+def _letter(owner: UUID, period: int) -> str:
+    """What the index has before the words of somebody's messages of a period."""
+    return chr(40 + owner.bytes[-1] % 4 * 13 + abs(period) % 13)
+
+
+def _mark(owner: UUID, period: int) -> str:
+    """What the index has of somebody's messages of a period beside their words, as a `tsquery`."""
+    return f"' {str(owner)[-10:]}{period}'"
 
 
 def _hit(row: Row[Any]) -> Hit:

@@ -23,6 +23,7 @@ from storage import search
 from storage.conversations import find_conversation, last_messages, recent_conversations
 from storage.database import Database, connect
 from storage.search import FARTHER, search_messages
+from storage.search_query import Query
 from storage.search_sql import LOOK_UP, WALK, page
 from tests.cloning import cloned
 from tests.storage.support import fetch
@@ -207,6 +208,8 @@ async def test_a_statement_prepared_for_any_user_goes_back_and_sorts_nothing(
         "id": UUID(int=0),
         "words": f"'{vocabulary()[0]}'",
         "patterns": [f"%{vocabulary()[0]}%"],
+        "plain": [],
+        "short": 0,
         "count": FARTHER,
         "limit": 20,
     }
@@ -221,17 +224,20 @@ async def looked_up(database: Database, *words: str, limit: int) -> Plan:
     oldest = datetime.now(UTC) - timedelta(days=400)
     periods = range(search._period(datetime.now(UTC)), search._period(oldest), -1)
     text = " <-> ".join(f"'{word}'" for word in words)
-    query = search._Query(text, text)
+    query = Query(text, text)
     values = {
         "user_id": owner,
         "at": datetime.now(UTC),
         "id": UUID(int=0),
         "words": query.text,
-        "queries": [query.among(*search._places(owner, period)) for period in periods],
+        "queries": [query.among(search._letter(owner, period)) for period in periods],
+        "marks": [search._mark(owner, period) for period in periods],
         "limit": limit,
     }
     if query.has_phrase:
-        values["adjacent"] = query.adjacent()
+        plain, short = query.plain()
+        told_by = {"patterns": query.patterns(), "adjacent": query.adjacent()}
+        values |= told_by | {"plain": plain, "short": short}
     return await prepared(database, page(LOOK_UP, has_phrase=query.has_phrase), values)
 
 
