@@ -4,32 +4,25 @@ Where calls of a step need one, all calls of that step wait, those that don't ne
 LangChain's middleware: they are carried out in the order in which the model made them, and the
 person decides before anything has been done. They are asked about together, in one interrupt.
 
-An answer counts once, for the question that it answers:
+An answer counts once, for the question that it answers (see `answer_to`), and in one run:
 
-- It is taken from a run that began after the question was asked. A click made twice is two runs,
-  and by the time the second comes up, another question may wait.
-- A question that was answered is asked anew when somebody goes back to its checkpoint.
 - What was approved may be carried out by the run in which it was approved, and by no other: going
   back to a checkpoint between approval and tools carries nothing out again (see `CallNode`).
 - An answer that can't be used is a step of its own, and leads to the same question with the reason.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any, Literal, Protocol, TypeVar
-from uuid import UUID
+from typing import Literal, Protocol, TypeVar
 
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolCall
 from langchain_core.tools import BaseTool
-from langgraph.config import get_config
-from langgraph.errors import GraphInterrupt
 from langgraph.runtime import Runtime, get_runtime
-from langgraph.types import Command, Send, interrupt
+from langgraph.types import Command, Send
 
+from .asking import answer_to, this_run
 from .context import Context
 from .decisions import (
     Decision,
-    Question,
     UnusableAnswerError,
     decided_call,
     question_about,
@@ -43,12 +36,6 @@ from .toolbox import Toolbox, by_name, server_of
 AnyCall = TypeVar("AnyCall", ToolCall, InvalidToolCall)
 
 NODE = "approval"
-
-ANSWERED_BEFORE = "This was decided before, and the conversation has gone back to before that."
-ASKED_LATER = "The last answer was sent before this was asked, so it was meant for something else."
-
-#: 100-nanosecond intervals between the epoch of UUIDs with a time in them and that of Unix.
-_UUID_EPOCH = 0x01B21DD213814000
 
 
 class Gate(Protocol):
@@ -152,14 +139,10 @@ class ApprovalNode:
         ]
         # Before the answer is taken: what is taken in an attempt that fails is taken for good.
         tools = by_name(await self._toolbox.tools())
-        answers = _answers(question_about(asked, state["problem"]))
         run_id = this_run()
         try:
-            if len(answers) > 1:
-                raise UnusableAnswerError(ANSWERED_BEFORE)
-            if (info := runtime.execution_info) and _began_before(run_id, info.checkpoint_id):
-                raise UnusableAnswerError(ASKED_LATER)
-            decisions = read_decisions(answers[0], asked, tools)
+            answer = await answer_to(question_about(asked, state["problem"]), runtime)
+            decisions = read_decisions(answer, asked, tools)
         except UnusableAnswerError as error:
             again = ApprovalRequest(calls=state["calls"], asked=state["asked"], problem=str(error))
             return Command(goto=[Send(NODE, again)])
@@ -183,21 +166,6 @@ def _told_apart(calls: Sequence[AnyCall]) -> list[AnyCall]:
     """
     first = {call["id"]: call for call in reversed(calls) if call["id"]}
     return [call for call in calls if first.get(call["id"]) is call]
-
-
-def this_run() -> str | None:
-    """The id that the server gave to the run, the same when it has to try again."""
-    run_id = get_config().get("configurable", {}).get("run_id")
-    return None if run_id is None else str(run_id)
-
-
-def _answers(question: Question) -> list[Any]:
-    """Every answer that this very question has had; waits for one if there is none."""
-    answers = [interrupt(question)]
-    with suppress(GraphInterrupt):
-        while True:
-            answers.append(interrupt(question))
-    return answers
 
 
 def _meant(request: ToolRequest, tools: Mapping[str, BaseTool]) -> ToolRequest:
@@ -224,19 +192,3 @@ def _decided(
     }
     # What it was edited into, the person named now.
     return _meant(decided, tools) if decision["type"] == "edit" else decided
-
-
-def _began_before(run_id: str | None, checkpoint_id: str) -> bool:
-    """Whether a run was asked for before there was a checkpoint, as far as their ids tell.
-
-    The server names runs by the time at which it accepts them, and LangGraph checkpoints by that at
-    which they were made.
-    """
-    try:
-        run, checkpoint = UUID(run_id or ""), UUID(checkpoint_id)
-    except ValueError:
-        return False
-    if run.version != 7 or checkpoint.version != 6:
-        return False
-    made = (checkpoint.int >> 80) << 12 | (checkpoint.int >> 64) & 0xFFF
-    return run.int >> 80 < (made - _UUID_EPOCH) // 10_000

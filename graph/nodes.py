@@ -10,7 +10,8 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from .answers import read_answer, with_new_call_ids
-from .approval import Consent, Gate, this_run
+from .approval import Consent, Gate
+from .asking import this_run
 from .calls import NOT_DECIDED, ToolCalls, of_another_server, rejected, unmade, unreadable
 from .clock import Clock, stopped_at
 from .context import Context, Whereabouts, whereabouts_of

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import StructuredTool
+from langgraph.types import Command
 
 from graph.context import Context
 from graph.decisions import read_decisions
@@ -179,6 +180,12 @@ BAD_ANSWERS: list[tuple[Any, str]] = [
     ({"decisions": [edit("remove", thing="a", all=True), APPROVE]}, 'no "all"'),
     ({"decisions": [{"type": "reject", "message": 3}, APPROVE]}, "has to be text"),
     ({"decisions": [{"x" * 5000: 1}, APPROVE]}, "x…"),
+    ([], "is [], but"),
+    ("", 'is "", but'),
+    (0, "is 0, but"),
+    (False, "is false, but"),
+    ({}, "without an answer"),
+    ({"0" * 32: {"decisions": [APPROVE, APPROVE]}}, "without an answer"),
 ]
 
 
@@ -206,6 +213,57 @@ async def test_an_answer_that_cannot_be_used_is_told_and_leaves_the_question_ope
         await decide(graph, APPROVE, APPROVE)
         assert await question(graph) is None
     assert shed.done == ["removed ladder", "removed ladder"]
+
+
+async def test_an_answer_that_is_null_is_told_when_it_names_the_question_and_when_the_run_goes_on(
+    database: Database,
+) -> None:
+    shed = Shed()
+    async with agent(database, calling(REMOVE), AIMessage("Done."), toolbox=shed) as graph:
+        await say(graph, "throw the ladder away")
+        (waiting,) = (await graph.aget_state(on("t"))).interrupts
+        for given, words in (
+            (Command(resume={waiting.id: None}), "The answer is null"),
+            # What the server makes of a null without an id.
+            (None, "without an answer"),
+        ):
+            await graph.ainvoke(given, on("t"))
+            again = await question(graph)
+            assert again is not None
+            assert words in again["action_requests"][0]["description"]
+        assert shed.done == []
+        await decide(graph, APPROVE)
+    assert shed.done == ["removed ladder"]
+
+
+async def test_langgraph_itself_refuses_null_and_the_question_stays(database: Database) -> None:
+    """Before any node is asked; when it no longer does, this has to be told like other answers."""
+    shed = Shed()
+    async with agent(database, calling(REMOVE), AIMessage("Done."), toolbox=shed) as graph:
+        await say(graph, "throw the ladder away")
+        plain = await question(graph)
+        with pytest.raises(UnboundLocalError):
+            await resume(graph, None)
+        assert await question(graph) == plain
+        await decide(graph, APPROVE)
+    assert shed.done == ["removed ladder"]
+
+
+async def test_a_question_that_is_asked_for_the_first_time_has_no_reason_to_tell(
+    database: Database,
+) -> None:
+    shed = Shed()
+    async with agent(database, calling(REMOVE), AIMessage("Done."), toolbox=shed) as graph:
+        await say(graph, "throw the ladder away")
+        plain = await question(graph)
+        said = [HumanMessage("away with it"), calling(REMOVE, ids="written")]
+        await graph.aupdate_state(on("u"), {"messages": said}, as_node="agent")
+        await graph.ainvoke(None, on("u"))
+        assert await question(graph, "u") == plain
+        # Nor has one that somebody goes back to.
+        state = await graph.aget_state(on("t"))
+        await graph.ainvoke(None, state.config)
+        assert await question(graph) == plain
 
 
 async def test_a_question_is_answered_in_the_mode_in_which_it_was_asked(
@@ -246,9 +304,11 @@ async def test_an_answer_to_another_question_by_its_id_is_not_taken_for_this_one
         by_id = {first.id: {"decisions": [APPROVE]}}
         await resume(graph, by_id)
         await say(graph, "the saw too")
-        (second,) = (await graph.aget_state(on("t"))).interrupts
         await resume(graph, by_id)
-        assert await asked(graph) == ["remove"]
+        (second,) = (await graph.aget_state(on("t"))).interrupts
+        (action,) = second.value["action_requests"]
+        assert action["args"] == {"thing": "saw"}
+        assert "without an answer" in action["description"]
         assert shed.done == ["removed ladder"]
         await resume(graph, {second.id: {"decisions": [APPROVE]}})
     assert shed.done == ["removed ladder", "removed saw"]

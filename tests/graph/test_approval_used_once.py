@@ -117,6 +117,27 @@ async def test_an_answer_sent_again_to_the_question_that_it_answered_asks_anew(
     assert shed.done == ["removed ladder"]
 
 
+@pytest.mark.parametrize("empty", [{}, {"0" * 32: {"decisions": [APPROVE]}}])
+@pytest.mark.parametrize("by_id", [True, False])
+async def test_an_answer_to_nothing_does_not_use_the_one_that_was_given_before(
+    database: Database, empty: dict[str, Any], by_id: bool
+) -> None:
+    """LangGraph takes it for answers by the ids of questions, and hands out the one it has."""
+    shed = Shed()
+    async with agent(database, LADDER, GONE, GONE, toolbox=shed) as graph:
+        await say(graph, "throw the ladder away")
+        old = await checkpoint_before(graph, "approval")
+        (waiting,) = (await graph.aget_state(on("t"))).interrupts
+        answer = {"decisions": [APPROVE]}
+        await go(graph, Command(resume={waiting.id: answer} if by_id else answer), at=old)
+        assert shed.done == ["removed ladder"]
+        await go(graph, Command(resume=empty), at=old)
+        assert shed.done == ["removed ladder"]
+        assert await asked(graph) == ["remove"]
+        await decide(graph, REJECT)
+    assert shed.done == ["removed ladder"]
+
+
 async def test_going_back_to_what_was_approved_carries_nothing_out_again(
     database: Database,
 ) -> None:

@@ -160,6 +160,60 @@ async def test_bad_answers_are_told_and_the_question_stays(
     await talk.said()
 
 
+async def test_answers_with_nothing_in_them_are_told_and_the_question_stays(
+    talk: Waiting, provider: Provider
+) -> None:
+    provider.answers += [delete("milk"), words("Done.")]
+    await talk.turn("delete it")
+    empty: list[tuple[Any, str]] = [
+        ({}, "without an answer"),
+        # The SDK leaves it out, and the run goes on with no input.
+        (None, "without an answer"),
+        ({"0" * 32: {"decisions": [APPROVE]}}, "without an answer"),
+        ([], "The answer is []"),
+        ("", 'The answer is ""'),
+        (0, "The answer is 0"),
+        (False, "The answer is false"),
+    ]
+    for answer, told in empty:
+        await talk.answer(answer)
+        value = await talk.question()
+        assert value is not None
+        assert told in value["action_requests"][0]["description"]
+    # As clients do that leave nothing out: it fails before the agent comes to see it.
+    failed = await talk.client.http.post(
+        f"/threads/{talk.thread_id}/runs/wait",
+        json={"assistant_id": AGENT, "command": {"resume": None}},
+    )
+    assert "__error__" in failed
+    state = await talk.client.threads.get_state(talk.thread_id)
+    assert [one["value"] for one in state["interrupts"]] == [value]
+    assert talk.tasks() == ["milk", "bread", "eggs"]
+    await talk.decide(APPROVE)
+    assert talk.tasks() == ["bread", "eggs"]
+    await talk.said()
+
+
+async def test_a_null_by_the_questions_id_is_told_on_the_event_stream(
+    talk: Waiting, provider: Provider
+) -> None:
+    provider.answers += [delete("milk"), words("Done.")]
+    async with talk.client.threads.stream(talk.thread_id, assistant_id=AGENT) as stream:
+        await stream.run.start(input={"messages": [{"role": "user", "content": "delete it"}]})
+        await talk.idle()
+        for answer, told in ((None, "is null"), ({}, "is {}"), ([], "is []")):
+            (one,) = (await talk.client.threads.get_state(talk.thread_id))["interrupts"]
+            await stream.run.respond(answer, interrupt_id=one["id"])
+
+            async def asked_again(told: str = told) -> bool:
+                state = await talk.client.threads.get_state(talk.thread_id)
+                return any(told in str(one["value"]) for one in state["interrupts"])
+
+            await until(asked_again)
+            await talk.idle()
+    assert talk.tasks() == ["milk", "bread", "eggs"]
+
+
 async def test_a_second_click_does_not_approve_what_is_asked_next(
     talk: Waiting, provider: Provider
 ) -> None:
