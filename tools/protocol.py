@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from storage.errors import StorageError
 
 from .errors import NotExecutedError, OutcomeUnknownError, TaskError
+from .finishing import finishing
 from .shapes.arguments import explained
 from .shapes.views import Answer, NotExecuted
 from .texts import quoted
@@ -102,11 +103,19 @@ class TaskServer(FastMCP[Any]):
                 logger.error("%s failed", name, exc_info=cause)
             raise ToolError(_explained(name, cause)) from cause
 
-    async def run_over(self, reading: AsyncFile[str], writing: AsyncFile[str]) -> None:
-        """Serve one client, a message a line, until its end of `reading` is closed."""
+    async def run_over(
+        self, reading: AsyncFile[str], writing: AsyncFile[str], grace: float
+    ) -> None:
+        """Serve one client, a message a line, until its end of `reading` is closed.
+
+        Calls under way are then finished and answered, as far as they are done in `grace` seconds.
+        """
         server = self._mcp_server
-        async with stdio_server(reading, writing) as (received, sent):
-            await server.run(received, sent, server.create_initialization_options())
+        async with (
+            stdio_server(reading, writing) as (received, sent),
+            finishing(received, sent, within=grace) as (asked, answers),
+        ):
+            await server.run(asked, answers, server.create_initialization_options())
 
     def _refuse_unknown(self, name: str, arguments: dict[str, Any]) -> None:
         """FastMCP drops arguments that a tool hasn't got; `due_date` would be lost unseen."""
