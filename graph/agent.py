@@ -6,7 +6,13 @@ from uuid import uuid4
 from langgraph.graph import START, StateGraph
 from langgraph.types import RetryPolicy, TimeoutPolicy
 
-from tools.client import AgentTools, TaskTools, calls_are_recorded, configured_servers
+from tools.client import (
+    AgentTools,
+    ResultLimits,
+    TaskTools,
+    calls_are_recorded,
+    configured_servers,
+)
 from tools.context import Origin
 
 from .approval import NODE, ApprovalNode, ConfiguredGate, Consent, Gate, Router
@@ -96,6 +102,11 @@ def task_tools(settings: AgentSettings) -> TaskTools:
     )
 
 
+def result_limits(settings: AgentSettings) -> ResultLimits:
+    """How much is taken of one result of another server's tool."""
+    return ResultLimits(settings.result_limit, int(settings.image_limit * 2**20))
+
+
 def _served(settings: AgentSettings) -> Any:
     # Asking the machine for its zone blocks, which the server forbids to a running graph.
     zone_of(None, settings)
@@ -107,6 +118,6 @@ def _served(settings: AgentSettings) -> Any:
 _settings = AgentSettings()
 
 #: The tools of this process; closed by the HTTP app when the server stops.
-agent_tools = AgentTools(task_tools(_settings), configured_servers())
+agent_tools = AgentTools(task_tools(_settings), configured_servers(), result_limits(_settings))
 
 graph = _served(_settings)

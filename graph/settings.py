@@ -43,6 +43,11 @@ class AgentSettings(BaseSettings):
     #: Seconds that one tool call may take.
     tool_timeout: float = Field(default=30, gt=0, validation_alias="TASK_AGENT_TOOL_TIMEOUT")
 
+    #: Most characters of one result of another MCP server's tool.
+    result_limit: int = Field(default=100_000, gt=0, validation_alias="TASK_AGENT_RESULT_LIMIT")
+    #: Most MiB of the images in it.
+    image_limit: float = Field(default=5, ge=0, validation_alias="TASK_AGENT_IMAGE_LIMIT")
+
     #: Which tool calls wait for a person's approval, in runs that don't say.
     approval: Approval = Field(default="deletes", validation_alias="TASK_AGENT_APPROVAL")
     #: Names of further tools whose calls wait unless approval is off, separated by commas.

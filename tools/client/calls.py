@@ -54,16 +54,16 @@ def message(result: CallToolResult, name: str, call_id: str) -> ToolMessage:
 def _content(blocks: list[ContentBlock]) -> str | list[str | dict[str, Any]]:
     """One text if there is nothing but text, else a block each."""
     if not any(isinstance(block, ImageContent) for block in blocks):
-        return "\n".join(_text(block) for block in blocks)
+        return "\n".join(text_of(block) for block in blocks)
     return [
         {"type": "image", "base64": block.data, "mime_type": block.mimeType}
         if isinstance(block, ImageContent)
-        else {"type": "text", "text": _text(block)}
+        else {"type": "text", "text": text_of(block)}
         for block in blocks
     ]
 
 
-def _text(block: ContentBlock) -> str:
+def text_of(block: ContentBlock) -> str:
     """What a model can read of it. What it can't is named, so that it is not missed unseen."""
     if isinstance(block, TextContent):
         return block.text

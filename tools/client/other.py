@@ -38,6 +38,7 @@ from .calls import call_tool, message
 from .entries import ServerEntry
 from .failures import explained
 from .held import HeldSessions, SessionEndedError
+from .limits import ResultLimits, limited
 from .offering import offered
 from .tool import McpTool
 
@@ -64,11 +65,19 @@ class OtherServer:
 
     Args:
         entry: What the file says of it.
+        limits: How much of a result is taken.
         now: A clock for pauses, in seconds.
     """
 
-    def __init__(self, entry: ServerEntry, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        entry: ServerEntry,
+        limits: ResultLimits | None = None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.entry = entry
+        self._limits = limits or ResultLimits()
         #: Its tools in the order of their names, once it has told of them.
         self.tools: Sequence[BaseTool] | None = None
         #: Why a model can't be offered some that it told of, by their names.
@@ -230,7 +239,7 @@ class OtherServer:
         """Calls are made on the held session, not on the one that the tool was loaded from."""
 
         async def intercept(request: MCPToolCallRequest, handler: Handler) -> MCPToolCallResult:
-            result = await self.call(tool, request.args)
+            result = limited(await self.call(tool, request.args), self._limits)
             call_id = getattr(request.runtime, "tool_call_id", None)
             return result if call_id is None else message(result, request.name, call_id)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from langchain_core.tools import BaseTool
 
 from .entries import ServerEntry
+from .limits import ResultLimits
 from .names import Names
 from .other import OtherServer
 from .task_tools import TaskTools
@@ -23,11 +24,17 @@ class AgentTools:
     Args:
         task_tools: Come first, and keep their names.
         entries: The other servers.
+        limits: How much is taken of one of their results.
     """
 
-    def __init__(self, task_tools: TaskTools, entries: Iterable[ServerEntry] = ()) -> None:
+    def __init__(
+        self,
+        task_tools: TaskTools,
+        entries: Iterable[ServerEntry] = (),
+        limits: ResultLimits | None = None,
+    ) -> None:
         self.task_tools = task_tools
-        self.servers = [OtherServer(entry) for entry in entries]
+        self.servers = [OtherServer(entry, limits) for entry in entries]
         self._names = Names()
         #: What was made of a server's tools, for as long as they are the same.
         self._named: dict[str, tuple[object, list[BaseTool]]] = {}
