@@ -53,7 +53,7 @@ _AND = rf"(?: (?:and )?{_COUNT} {_UNIT})?"
 _SPAN = rf"(?:in {_COUNT} {_UNIT}{_AND}|{_COUNT} {_UNIT}{_AND} from (?:now|today))"
 _SHORT_DATE = rf"(?:{_AMBIGUOUS_SHORT}|the {_ORDINAL})"
 
-_FIGURES = r"(?:[0-3]?\d[./][0-3]?\d\.?)"
+_FIGURES = rf"(?:(?:{_ANY_DAY},? )?[0-3]?\d[./][0-3]?\d\.?)"
 # "3.12" is a version as well; what "3/12" and "3.12." mean depends on the user's locale.
 _CLEAR_FIGURES = r"(?:[0-3]?\d/[0-3]?\d|[0-3]?\d\.[01]?\d\.)"
 
@@ -82,7 +82,9 @@ _EXPECTED = pattern(
     rf"(?:(?:{_BEFORE}|for|at|to) )?(?:{_when(rf'(?:{_DAY}|{_SHORT_DATE}|{_ORDINAL}|{_FIGURES})')}"
     rf"|{_SPAN}(?: {_AT_TIME})?|{_CLOCK}|(?:at|by) {_HOUR})"
 )
-_PREPOSITION = pattern(r"(?:(?:due|by|on|before|until|till|no later than|not later than|for|to) )+")
+_PREPOSITION = pattern(
+    r"(?:(?:due|by|on|before|until|till|no later than|not later than|for|to|at(?= the end of)) )+"
+)
 # "By friday" is another question than "on friday".
 _BOUND = pattern(r"[ ,]*(?:due )?(?:(?P<before>before)|by|until|till|(?:no|not) later than) ")
 _TODAY = pattern(

@@ -3,8 +3,9 @@
 import re
 from dataclasses import replace
 
+from .days_asked import read_days_due
 from .details import to_priority
-from .dues import as_range, split_due
+from .dues import as_range, is_due, split_due
 from .intents import Look, Reference, Show, State
 from .repeats import read_labels
 from .wording import QUOTED, Quotations, pattern, trimmed
@@ -73,6 +74,7 @@ _OPEN_LIST = _any_of(
     rf"what (?:else )?{_ASK_HAVE}(?: {_LEFT}| going on| coming up){{0,3}}",
     rf"what {_HAVE}(?: {_LEFT}){{0,3}}",
     r"what else(?: is there)?(?: to do)?",
+    r"what (?:still )?(?:needs to|must|has to|should) be done",
     rf"{_WHICH} (?:do i (?:still )?have|are(?: there| still)?|have i got)(?: {_LEFT}){{0,3}}",
     rf"{_IS_THERE}{_SOMETHING}(?: else)?(?: is| are| do i have)?(?: still)?"
     rf"(?: {_LEFT}| coming up){{0,3}}",
@@ -120,6 +122,7 @@ _FILTERED = _any_of(
     rf"(?:do i have|have i got|did i (?:add|put)|have i added) (?P<text>.+?) {_ON_LIST}",
     rf"what (?:do i have|have i got|is there|'s there) (?:{_ON_LIST} )?{_ABOUT} (?P<text>.+)",
     rf"what's (?:{_ON_LIST} )?{_ABOUT} (?P<text>.+)",
+    r"when(?:'s| is| are) (?P<text>.+?) due",
     rf"{_SHOW} (?:the|my) (?P<text>.+?) (?:one|ones|task|tasks)",
 )
 _PREFIX = pattern(
@@ -132,6 +135,8 @@ _AHEAD = pattern(
     r"(?P<rest>.+?)(?: due)? (?:(?:in|within|over|for) )?(?:the )?"
     r"(?P<when>(?:next|coming) (?:\d{1,3}|two|three|four|five|six|seven) (?:days|weeks|months))"
 )
+# Where the rest is a question for the list, it is no version of something.
+_FIGURES = pattern(r"(?P<rest>.+?)(?: due)? (?P<when>(?:on|by|before|until|till|for) [\d./]{3,10})")
 _DUE = pattern(r" due$")
 _TRAILER = pattern(
     r"(?P<rest>.+?) (?:right now|now|at the moment|currently|still|so far|again|yet|already"
@@ -149,7 +154,9 @@ def read_question(text: str, quotations: Quotations) -> Show | Look | None:
     text = trimmed(text, " ?.!,;:")
     if not text or len(text) > _LONGEST:
         return None
-    found = _read(text, quotations)
+    if (asked := read_days_due(text)) is not None:
+        return asked
+    found = _for_days(text, _read(text, quotations))
     # "What do I have for tomorrow": there is no text to look for, but there may be a day.
     if found is not None and found != Show():
         return found
@@ -167,6 +174,15 @@ def read_question(text: str, quotations: Quotations) -> Show | Look | None:
     return None
 
 
+def _for_days(text: str, found: Show | Look | None) -> Show | Look | None:
+    """What was read, with days in place of a text to look for that is one: "my list for 15.3."."""
+    if not isinstance(found, Show) or not found.text or not is_due(found.text):
+        return found
+    if not text.lower().endswith(f" for {found.text.lower()}"):
+        return found
+    return replace(found, text=None, due=as_range(found.text))
+
+
 def _read_before_due(text: str, quotations: Quotations) -> Show | Look | None:
     """Read what stands before a due time, with "due" as it needs it: "what's", "tasks due"."""
     readings = (_read(words, quotations) for words in (text, f"{text} due", _DUE.sub("", text)))
@@ -178,7 +194,7 @@ def _split_when(text: str) -> tuple[str, str | None]:
     rest, due = split_due(text)
     if due is not None:
         return rest, text[len(rest) :]
-    for words in (_PAST, _AHEAD):
+    for words in (_PAST, _AHEAD, _FIGURES):
         if (found := words.fullmatch(text)) is not None:
             return found["rest"], found["when"].lower()
     return text, None

@@ -7,6 +7,7 @@ house and delete the old photos" is one thing to do.
 
 import re
 
+from .days_asked import read_days_alone
 from .details import note_starts
 from .intents import (
     Add,
@@ -42,8 +43,13 @@ _LIST_WORDS = pattern(r".*\b(?:my|list|tasks|to-?dos|what|what's|do i have|left)
 def read_line(line: str, quotations: Quotations) -> list[Intent]:
     """Return what one line of a message asks for, in its order."""
     found: list[Intent] = []
-    for part in _divide(line, quotations):
+    parts = _divide(line, quotations)
+    for part in parts:
         found.extend(read_sentence(part, quotations))
+    # Not as a part of a line, where they say more of what stands before them.
+    if len(parts) == 1 and isinstance(found[0], NotUnderstood):
+        days = read_days_alone(line)
+        return found if days is None else [days]
     return found
 
 

@@ -36,6 +36,14 @@ OTHERS = (
 PHRASES = [*DAYS, *(f"{day} {time}".replace(" ,", ",") for day in DAYS for time in TIMES), *OTHERS]
 
 AHEAD = ("in the next 7 days", "the next three weeks", "by friday", "before monday")
+#: Forms that count only where nothing but days can be meant.
+ASKED = (
+    *("on 15.3", "by 3/4", "on monday 15.3.", "on 15. März", "by 15. märz 2027", "in march"),
+    *("in december 2026", "this december", "next march", "after 15.3.", "since monday"),
+    *("between 1.3. and 15.3", "from monday to wednesday", "today and tomorrow", "3/4 to 5/4"),
+    *("from today until the end of the month", "at the end of the month", "the 3rd", "sat"),
+    *("within the next two weeks", "in the next 3 months"),
+)
 REPETITIONS = (
     *("every monday", "every day", "every day at 9", "every other day", "every 2 weeks", "daily"),
     *("weekly", "monthly", "yearly", "annually", "every weekday", "every second tuesday"),
@@ -68,6 +76,15 @@ def test_a_question_for_a_due_time_asks_for_days_that_the_tools_understand(phras
     [(tool, arguments)] = calls_for(f"what do I have {phrase}?")
     assert tool == "find_tasks"
     days = read_range(arguments["due"], now=NOW, zone=BERLIN)
+    assert days.end is None or days.end > NOW
+
+
+@pytest.mark.parametrize("phrase", [*DAYS, *OTHERS, *AHEAD, *ASKED])
+def test_a_question_for_what_is_due_asks_for_days_that_the_tools_understand(phrase: str) -> None:
+    [(tool, arguments)] = calls_for(f"what is due {phrase.removeprefix('due ')}?")
+    assert tool == "find_tasks"
+    locale = "en-US" if "12/24" in phrase else "de-AT"
+    days = read_range(arguments["due"], now=NOW, zone=BERLIN, locale=locale)
     assert days.end is None or days.end > NOW
 
 

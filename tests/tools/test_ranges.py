@@ -66,6 +66,7 @@ def _written(moment: datetime | None) -> str:
         ("today/friday", "2026-11-18", "2026-11-21"),
         ("friday to sunday", "2026-11-20", "2026-11-23"),
         ("from monday to friday", "2026-11-23", "2026-11-28"),
+        ("from 30/11 to 24/12", "2026-11-30", "2026-12-25"),
         ("between 1 december and 5 december", "2026-12-01", "2026-12-06"),
         ("until friday", "", "2026-11-21"),
         ("by the end of the month", "", "2026-12-01"),

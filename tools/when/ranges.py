@@ -26,8 +26,10 @@ _DAYS_AHEAD = re.compile(
     r"(?:in |within |over )?(?:the )?(?P<which>next|coming|following|last|past|previous) "
     rf"(?P<amount>{AMOUNT}) (?P<unit>day|week|month|year)s"
 )
+# Words before a slash, which stands in "3/4 to 5/4" as well.
 _EACH_SIDE = re.compile(
-    r"(?:from |between )?(.+?)(?: ?/ ?| (?:to|until|till|and|through|-|–) )(.+)"
+    r"(?:from |between )?(?:(?P<first>.+?) (?:to|until|till|and|through|-|–) (?P<last>.+)"
+    r"|(?P<before>.+?) ?/ ?(?P<after>.+))"
 )
 _UP_TO = re.compile(r"(?P<which>until|till|by|up to|before|after|from|since|starting) (?P<day>.+)")
 
@@ -99,7 +101,8 @@ class _Reader:
             # "3/12" is a date that wasn't understood, and no range.
             if sides is None or re.fullmatch(r"[\d./-]{1,10}", phrase):
                 raise
-        return self._between(sides[1], sides[2])
+        first, last = sides["first"] or sides["before"], sides["last"] or sides["after"]
+        return self._between(first, last)
 
     def _days(self, first: date, end: date, *notes: str) -> Range:
         """The days from `first` on and before `end`."""
