@@ -1,6 +1,6 @@
 """Conversations with the real graph and the real tools, for exporting and replaying them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,8 @@ from replay.recording import Recording
 from replay.scripted import ScriptedModel, ScriptedModels
 from storage.checkpointer import TranscriptSaver
 from storage.database import Database
-from tools.client import TaskTools
+from tools.client import AgentTools, TaskTools
+from tools.client.entries import ServerEntry
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ZONE = "Europe/Vienna"
@@ -128,9 +129,15 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(database: Database) -> AsyncIterator[Talk]:
-    """Conversations on a database, at times that don't depend on the machine's clock."""
-    tools = TaskTools(lambda: database, clock=call_time, origin=task_origin)
+async def talking(database: Database, servers: Iterable[ServerEntry] = ()) -> AsyncIterator[Talk]:
+    """Conversations on a database, at times that don't depend on the machine's clock.
+
+    Args:
+        database: a migrated one.
+        servers: other MCP servers whose tools the agent has beside the task tools.
+    """
+    task_tools = TaskTools(lambda: database, clock=call_time, origin=task_origin)
+    tools = AgentTools(task_tools, servers)
     try:
         yield Talk(database, tools, TickingClock())
     finally:

@@ -16,10 +16,10 @@ from replay.export import export_thread
 from replay.player import Replayed, replay
 from replay.recording import Recording
 from storage.database import Database
-from tests.replay.support import Replays, Talk, TickingClock, adds, calls, says
+from tests.replay.support import Replays, Talk, TickingClock, adds, calls, says, talking
 from tests.tools.others import calls as calls_made
 from tests.tools.others import stdio_entry, write_config
-from tools.client import AgentTools, TaskTools
+from tools.client import TaskTools
 from tools.client.config import read_config
 
 
@@ -27,12 +27,8 @@ from tools.client.config import read_config
 async def talk(database: Database, tmp_path: Path) -> AsyncIterator[Talk]:
     """Somebody whose agent has the tools of another server, too: a process."""
     entries = read_config(write_config(tmp_path, other=stdio_entry(tmp_path)))
-    task_tools = TaskTools(lambda: database, clock=call_time, origin=task_origin)
-    tools = AgentTools(task_tools, entries)
-    try:
-        yield Talk(database, tools, TickingClock())
-    finally:
-        await tools.aclose()
+    async with talking(database, entries) as talk:
+        yield talk
 
 
 async def test_it_is_answered_from_the_recording_and_our_own_tools_are_run(

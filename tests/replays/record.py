@@ -11,15 +11,19 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.messages.ai import UsageMetadata
+from langgraph.types import Command
 
 from graph.offline import OfflineModel
 from migrations.run import migrate
 from replay.commands import export, temporary_database
 from storage.database import connect, database_uri
 from tests.replay.support import Talk, adds, calls, says, talking
+from tests.tools.others import stdio_entry, write_config
+from tools.client.config import read_config
 
 FOLDER = Path(__file__).parent
 
@@ -160,6 +164,31 @@ async def broken_off_runs(talk: Talk) -> None:
         await talk.say("What is on my list?", calls(("find_tasks", {})), says("Milk and bread."))
 
 
+async def tools_of_another_server(talk: Talk) -> None:
+    """Tools of another MCP server beside our own: answered, failed, edited, rejected."""
+    await talk.say(
+        "Look at the shelf, and note that it has to be painted",
+        calls(
+            ("look", {"text": "the shelf"}),
+            ("add_tasks", {"tasks": [{"title": "Paint the shelf"}]}),
+            ("other_find_tasks", {}),
+        ),
+        says("The shelf is there, and #1 “Paint the shelf” is on your list."),
+    )
+    both = calls(("put", {"text": "a vase on it"}), ("paint", {"text": "the shelf"}))
+    await talk.say("Put a vase on it and paint it", both, approval="writes")
+    decisions = [
+        {"type": "edit", "edited_action": {"name": "put", "args": {"text": "a book on it"}}},
+        {"type": "reject", "message": "I do that myself"},
+    ]
+    await talk.say(
+        None,
+        says("There is a book on it now, and the painting is left to you."),
+        given=Command(resume={"decisions": decisions}),
+    )
+    await talk.say("Try the other one", calls(("fail", {})), says("It says that it is Monday."))
+
+
 CONVERSATIONS: tuple[Callable[[Talk], Awaitable[None]], ...] = (
     add_a_task,
     add_list_complete,
@@ -170,6 +199,7 @@ CONVERSATIONS: tuple[Callable[[Talk], Awaitable[None]], ...] = (
     arguments_cut_off,
     tasks_of_another_conversation,
     broken_off_runs,
+    tools_of_another_server,
 )
 
 
@@ -180,11 +210,14 @@ async def _offline(talk: Talk, *texts: str) -> None:
 
 async def record(uri: str, hold: Callable[[Talk], Awaitable[None]]) -> None:
     """Hold a conversation on a database of its own, and write its recording."""
-    async with temporary_database(uri) as temporary:
-        await asyncio.to_thread(migrate, temporary)
-        async with connect(temporary) as database, talking(database) as talk:
-            await hold(talk)
-            text = await export(database, "thread")
+    with TemporaryDirectory() as directory:
+        other = write_config(Path(directory), other=stdio_entry(Path(directory)))
+        servers = read_config(other) if hold is tools_of_another_server else ()
+        async with temporary_database(uri) as temporary:
+            await asyncio.to_thread(migrate, temporary)
+            async with connect(temporary) as database, talking(database, servers) as talk:
+                await hold(talk)
+                text = await export(database, "thread")
     (FOLDER / f"{hold.__name__}.json").write_text(text, encoding="utf-8")
 
 
