@@ -1,9 +1,11 @@
 """Which model answers, and a real client against a provider that misbehaves."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from langchain_core.messages import AIMessage, ToolMessage
+from langchain_openai import ChatOpenAI
+from langchain_openai.chat_models._client_utils import _cached_async_httpx_client
 from pydantic import SecretStr
 
 from graph.answers import read_answer
@@ -26,10 +28,18 @@ def provider() -> Iterator[Provider]:
         yield provider
 
 
-def models(provider: Provider) -> ConfiguredModels:
-    return ConfiguredModels(
+@pytest.fixture
+async def models(provider: Provider) -> AsyncIterator[ConfiguredModels]:
+    """The provider's model; its connections are closed in the loop that they were opened in."""
+    models = ConfiguredModels(
         AgentSettings(openai_base_url=provider.url, model="test", model_timeout=20)
     )
+    yield models
+    model = await models.get(None)
+    assert isinstance(model, ChatOpenAI)
+    await model.root_async_client.close()
+    # LangChain keeps the client for the next model at this address, which a later test may have.
+    _cached_async_httpx_client.cache_clear()
 
 
 # Which one
@@ -93,7 +103,9 @@ async def test_a_model_is_made_once() -> None:
 # Over the wire
 
 
-async def test_a_streamed_answer_with_calls_is_put_together(provider: Provider) -> None:
+async def test_a_streamed_answer_with_calls_is_put_together(
+    models: ConfiguredModels, provider: Provider
+) -> None:
     provider.answers.append(
         Stream(
             [
@@ -107,7 +119,7 @@ async def test_a_streamed_answer_with_calls_is_put_together(provider: Provider) 
             finish="tool_calls",
         )
     )
-    model = await models(provider).get(None)
+    model = await models.get(None)
     answer = await read_answer(model.astream("hello"))
     assert answer.text == "Let me see."
     assert [(c["name"], c["args"], c["id"]) for c in answer.tool_calls] == [
@@ -120,12 +132,12 @@ async def test_a_streamed_answer_with_calls_is_put_together(provider: Provider) 
 @pytest.mark.parametrize("finish", ["length", "tool_calls", None])
 @pytest.mark.parametrize("arguments", ['{"title": "Buy milk and', '{"title": "Buy" "milk"}', "[1]"])
 async def test_arguments_that_are_not_an_object_are_never_repaired(
-    provider: Provider, finish: str | None, arguments: str
+    models: ConfiguredModels, provider: Provider, finish: str | None, arguments: str
 ) -> None:
     provider.answers.append(
         Stream([call("", id="c1", name="add_tasks"), call(arguments)], finish=finish)
     )
-    model = await models(provider).get(None)
+    model = await models.get(None)
     answer = await read_answer(model.astream("hello"))
     assert answer.tool_calls == []
     (invalid,) = answer.invalid_tool_calls
@@ -133,7 +145,7 @@ async def test_arguments_that_are_not_an_object_are_never_repaired(
 
 
 async def test_a_cut_off_call_is_sent_back_to_the_provider_as_the_protocol_wants_it(
-    database: Database, provider: Provider
+    database: Database, models: ConfiguredModels, provider: Provider
 ) -> None:
     provider.answers += [
         Stream([call('{"title": "Buy milk and', id="c1", name="add_tasks")], finish="length"),
@@ -143,7 +155,7 @@ async def test_a_cut_off_call_is_sent_back_to_the_provider_as_the_protocol_wants
         ),
         Stream([text("Added.")]),
     ]
-    async with agent(database, models=models(provider)) as graph:
+    async with agent(database, models=models) as graph:
         messages = await say(graph, "add milk")
     assert texts(messages)[-1] == "Added."
     assert await fetch(database, "SELECT title FROM tasks") == [{"title": "Buy milk"}]
@@ -154,10 +166,10 @@ async def test_a_cut_off_call_is_sent_back_to_the_provider_as_the_protocol_wants
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_a_provider_that_is_overloaded_for_a_moment_is_asked_again(
-    provider: Provider, status: int
+    models: ConfiguredModels, provider: Provider, status: int
 ) -> None:
     provider.answers += [Refusal(status), Stream([text("Hello.")])]
-    model = await models(provider).get(None)
+    model = await models.get(None)
     assert (await read_answer(model.astream("hello"))).text == "Hello."
 
 
@@ -174,10 +186,13 @@ async def test_a_provider_that_is_overloaded_for_a_moment_is_asked_again(
     ],
 )
 async def test_failures_are_told_apart_by_whether_another_try_makes_sense(
-    provider: Provider, answers: list[Stream | Refusal], error: type[Exception]
+    models: ConfiguredModels,
+    provider: Provider,
+    answers: list[Stream | Refusal],
+    error: type[Exception],
 ) -> None:
     provider.answers += answers
-    model = await models(provider).get(None)
+    model = await models.get(None)
     with pytest.raises(error, match="test"), model_errors("test"):
         await read_answer(model.astream("hello"))
 
@@ -190,7 +205,7 @@ async def test_a_provider_that_is_not_there_is_unavailable() -> None:
 
 
 async def test_the_conversation_that_the_provider_sees_is_the_stored_one(
-    database: Database, provider: Provider
+    database: Database, models: ConfiguredModels, provider: Provider
 ) -> None:
     provider.answers += [
         Stream(
@@ -200,7 +215,7 @@ async def test_the_conversation_that_the_provider_sees_is_the_stored_one(
         Stream([text("Added.")]),
         Stream([text("You are welcome.")]),
     ]
-    async with agent(database, models=models(provider)) as graph:
+    async with agent(database, models=models) as graph:
         await say(graph, "add milk")
         messages = await say(graph, "thanks")
     answer = messages[2]
