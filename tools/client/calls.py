@@ -1,5 +1,6 @@
 """One tool call on a session, and its answer as the agent takes it."""
 
+import json
 from typing import Any
 
 from langchain_core.messages import ToolMessage
@@ -37,6 +38,20 @@ async def call_tool(
     )
     request = ClientRequest(CallToolRequest(params=params))
     return await session.send_request(request, CallToolResult)
+
+
+def unsendable(arguments: dict[str, Any]) -> str | None:
+    """Why no message can hold these arguments; none if one can.
+
+    The SDK finds out in the task that writes for all, which ends the session and so the calls of
+    others.
+    """
+    try:
+        json.dumps(arguments, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = getattr(error, "reason", None)
+        return str(error) if reason is None else f"half a character in a text ({reason})"
+    return None
 
 
 def message(result: CallToolResult, name: str, call_id: str) -> ToolMessage:

@@ -34,7 +34,7 @@ from mcp.types import (
 from pydantic import ValidationError
 
 from ..errors import ServerUnreachableError
-from .calls import call_tool, message
+from .calls import call_tool, message, unsendable
 from .entries import ServerEntry
 from .failures import explained
 from .held import HeldSessions, SessionEndedError
@@ -125,6 +125,11 @@ class OtherServer:
 
     async def call(self, tool: Tool, arguments: dict[str, Any]) -> CallToolResult:
         """Make a call. Whatever goes wrong is an answer for the model."""
+        if (why := unsendable(arguments)) is not None:
+            return self._failed(
+                f"can't be sent these arguments: {why}. Nothing was done. Make the call again "
+                "without it."
+            )
         if (pause := self._pause()) > 0 and not self._sessions.is_open:
             return self._failed(
                 f"can't be reached: {self.problem}. Nothing was done. It is tried again in "
