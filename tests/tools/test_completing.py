@@ -77,6 +77,38 @@ async def test_a_parent_is_completed_with_its_subtasks_where_that_is_asked(
         assert await ann.titles() == []
 
 
+async def test_a_reopened_task_in_what_is_closed_says_so(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.answer("save_lists", lists=["Work"])
+        await ann.add("Report", list="Work")
+        await ann.add("Numbers", parent=1)
+        await ann.named("complete_tasks", 1, with_subtasks=True)
+        await ann.one("update_tasks", task=1, archived=True)
+        await ann.one("update_tasks", task=2, archived=False)
+        reopened = await ann.named("reopen_tasks", 2)
+        assert reopened["note"] == "Task 1, of which it is a part, is archived."
+
+
+async def test_a_subtask_of_what_is_closed_says_so(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.add("Report", "Milk")
+        await ann.named("complete_tasks", 1)
+        closed = "Task 1, of which it is a part, is completed."
+        assert (await ann.one("add_tasks", title="Numbers", parent=1))["note"] == closed
+        assert (await ann.one("update_tasks", task=2, parent=1))["note"] == closed
+
+
+async def test_a_reopened_task_that_is_put_away_says_that_it_is_not_open(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Report")
+        await ann.named("complete_tasks", 1)
+        await ann.one("update_tasks", task=1, archived=True)
+        reopened = await ann.named("reopen_tasks", 1)
+        assert reopened["note"] == "It is archived; update_tasks takes it back."
+
+
 async def test_a_subtask_that_was_put_away_is_not_open(database: Database) -> None:
     async with person(database) as ann:
         await ann.add("Report")

@@ -69,6 +69,26 @@ async def test_a_list_is_put_away_with_its_tasks_and_taken_back(database: Databa
         assert await ann.titles() == ["Report"]
 
 
+async def test_what_becomes_of_a_task_in_a_list_that_was_put_away_is_told(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Milk", "Tea")
+        await saved(ann, name="Work")
+        await ann.add("Report", list="work")
+        await saved(ann, list="work", archived=True)
+        away = 'The list "Work" is archived; save_lists takes it back.'
+        assert (await ann.one("add_tasks", title="Call", list="work"))["note"] == away
+        assert (await ann.one("update_tasks", task="milk", list="work"))["note"] == away
+        assert (await ann.one("update_tasks", task="report", archived=False))["note"] == away
+        part = await ann.one("update_tasks", task="tea", parent="milk")
+        assert part["note"] == away
+        # What is changed there without being moved, or is away itself, needs no word.
+        assert "note" not in await ann.one("update_tasks", task="tea", priority="high")
+        await ann.one("update_tasks", task="tea", archived=True)
+        assert "note" not in await ann.one("update_tasks", task="tea", parent="none")
+
+
 async def test_the_tasks_of_a_deleted_list_go_to_the_inbox(database: Database) -> None:
     async with person(database) as ann:
         await saved(ann, name="Work")

@@ -11,6 +11,7 @@ from ..texts import checked_labels, checked_notes, checked_title, quoted
 from . import timing
 from .call import Call
 from .placing import at_bottom
+from .surroundings import told_of_closed
 
 #: How deep tasks may be within one another.
 DEPTH_MAX = 5
@@ -53,6 +54,7 @@ async def add_task(call: Call, item: NewTask) -> ItemResult:
         told += await timing.set_due(call, task, due)
     if item.starts is not None and not timing.clears(item.starts):
         told += await timing.set_start(call, task, item.starts)
+    told += await told_of_closed(call, task)
     call.session.add(task)
     await call.record("added", task, before=None)
     await call.session.flush()

@@ -5,6 +5,7 @@ from ..shapes.views import ItemResult, TaskName
 from ..snapshots import snapshot
 from .call import Call
 from .repeating import complete_occurrence
+from .surroundings import AWAY, told_of_closed
 
 #: Open subtasks that an answer names.
 NAMED_MAX = 10
@@ -78,10 +79,11 @@ async def reopen_task(call: Call, task: Task, _: object = None) -> ItemResult:
     task.completed_at = None
     await call.record("reopened", task, before=before)
     await call.session.flush()
-    note = None
-    parent = await call.seeing.parent_of(task)
-    if parent is not None and parent.completed_at is not None:
-        note = f"Task {parent.number}, of which it is a part, is completed."
+    told = await told_of_closed(call, task) if task.archived_at is None else [AWAY]
     return ItemResult(
-        item=call.item, status="done", action="reopened", task=await call.view(task), note=note
+        item=call.item,
+        status="done",
+        action="reopened",
+        task=await call.view(task),
+        note=" ".join(told) or None,
     )

@@ -13,6 +13,10 @@ from . import timing
 from .adding import put_under
 from .call import Call
 from .placing import at_bottom, move
+from .surroundings import told_of_closed
+
+#: Columns that make a task appear somewhere, or let it be seen there again.
+SURROUNDED_BY = ("list_id", "parent_id", "archived_at")
 
 
 async def update_task(call: Call, task: Task, item: TaskChange) -> ItemResult:
@@ -53,6 +57,8 @@ async def update_task(call: Call, task: Task, item: TaskChange) -> ItemResult:
             task=await call.view(task),
             note="The task was like that already.",
         )
+    if any(after[name] != before[name] for name in SURROUNDED_BY):
+        told += await told_of_closed(call, task)
     action = _action(before["archived_at"], after["archived_at"])
     await call.record(action, task, before=before)
     for part in below:
