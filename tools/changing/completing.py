@@ -11,6 +11,7 @@ from .surroundings import AWAY, told_of_closed
 NAMED_MAX = 10
 
 LAST_TIME = "That was the last time: it repeats no more."
+ENDED = "Of these, some repeat and won't come back unless they are reopened: {count}."
 
 
 async def complete_task(call: Call, task: Task, *, with_subtasks: bool) -> ItemResult:
@@ -45,6 +46,9 @@ async def complete_task(call: Call, task: Task, *, with_subtasks: bool) -> ItemR
         await _complete(call, task)
     if completed:
         told.append(f"Subtasks completed with it: {len(completed)}.")
+    # What comes back has handed its recurrence on.
+    if ended := sum(part.recurrence is not None for part in completed):
+        told.append(ENDED.format(count=ended))
     if still_open:
         where = ", and now parts of the next one" if following else ""
         told.append(f"Subtasks that are still open{where}: {len(still_open)}.")
