@@ -60,6 +60,8 @@ async def delete_list(call: Call, name: str) -> ItemResult:
         col(Task.parent_id).is_(None),
     )
     place: Decimal | None = (await call.session.exec(bottom)).one()
+    if any(task.parent_id for task in tasks):
+        await call.let_trees_move()
     for task in tasks:
         before = snapshot(task)
         task.list_id = None

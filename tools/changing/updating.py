@@ -10,10 +10,10 @@ from ..shapes.views import Action, ItemResult
 from ..snapshots import snapshot
 from ..texts import checked_label, checked_labels, checked_notes, checked_title
 from . import timing
-from .adding import put_under
 from .call import Call
 from .placing import at_bottom, move
 from .surroundings import told_of_closed
+from .trees import at_depth, put_under
 
 #: Columns that make a task appear somewhere, or let it be seen there again.
 SURROUNDED_BY = ("list_id", "parent_id", "archived_at")
@@ -113,19 +113,26 @@ def changed_labels(old: Sequence[str], said: Sequence[str]) -> list[str]:
 async def _move(call: Call, task: Task, item: TaskChange) -> list[Task]:
     """Put a task elsewhere; what goes with it."""
     old = (task.list_id, task.parent_id)
+    parts: list[Task] = []
     with call.session.no_autoflush:
+        if item.list is not None or item.parent is not None:
+            parts = await call.seeing.subtasks(task)
+        if parts:
+            await call.let_trees_move()
         if item.list is not None:
             found = await call.seeing.find_list(item.list)
             task.list_id = None if found is None else found.id
             if task.list_id != old[0]:
                 # A part that goes to another list leaves what it was a part of.
                 task.parent_id = None
+                at_depth(task, parts, 0)
         if item.parent is not None:
             if isinstance(item.parent, str) and timing.clears(item.parent):
                 task.parent_id = None
+                at_depth(task, parts, 0)
             else:
                 parent = await call.seeing.find(in_words(item.parent))
-                await put_under(call, task, parent)
+                put_under(task, parts, parent)
                 if item.list is not None and task.list_id != parent.list_id:
                     raise InvalidValueError(
                         f"Task {parent.number} is in another list, and a subtask is in the list "
@@ -136,7 +143,7 @@ async def _move(call: Call, task: Task, item: TaskChange) -> list[Task]:
             task.place = await at_bottom(call, task)
         if item.place is not None:
             await move(call, task, item.place)
-        return await call.seeing.subtasks(task) if task.list_id != old[0] else []
+        return parts if task.list_id != old[0] else []
 
 
 def _with_parts(below: Sequence[Task]) -> list[str]:

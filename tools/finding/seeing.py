@@ -160,7 +160,6 @@ class Seeing:
     async def subtasks(self, task: Task) -> list[Task]:
         """The tasks that are a part of it, and of them, each after what it is a part of."""
         below: list[Task] = []
-        seen = {task.id}
         parents = [task.id]
         while parents:
             rows = await self.session.exec(
@@ -168,19 +167,10 @@ class Seeing:
                 .where(col(Task.user_id) == self.user_id, col(Task.parent_id).in_(parents))
                 .order_by(col(Task.place), col(Task.number))
             )
-            # The tools make no circle; a circle that somebody made by hand has to end, too.
-            found = [one for one in rows.all() if one.id not in seen]
+            found = rows.all()
             below += found
             parents = [one.id for one in found]
-            seen |= set(parents)
         return below
-
-    async def depth(self, task: Task) -> int:
-        """How deep tasks are within it: 0 where it has no subtasks."""
-        levels: dict[UUID | None, int] = {task.id: 0}
-        for part in await self.subtasks(task):
-            levels[part.id] = levels[part.parent_id] + 1
-        return max(levels.values())
 
     # Lists
 
