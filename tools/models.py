@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
+from uuid_utils.compat import uuid7
 
 from storage.models import timestamp_column
 
@@ -44,8 +45,9 @@ LABELS_MAX = 20
 #: How deep tasks may be within one another.
 DEPTH_MAX = 5
 
-#: Of the Inbox, which has no id, in keys that compare lists.
-INBOX_KEY = UUID(int=0)
+#: Less than all ids: what the Inbox has for one, and a task that is a part of nothing, where ids
+#: are compared.
+NO_ID = UUID(int=0)
 
 # What tasks are sorted and found by, in the words of Postgres. Brackets and casts are where psql
 # shows them, so that Alembic knows the expressions of indexes again.
@@ -60,6 +62,8 @@ RANK = "array_position('{urgent,high,normal,low}'::task_priority[], priority)"
 #: Characters of a title that are compared; a cursor has to hold them.
 TITLE_COMPARED = 100
 TITLE = f'"left"(searched, {TITLE_COMPARED})'
+#: What is a part of nothing comes before all that is.
+PARENT = f"COALESCE(parent_id, '{NO_ID}'::uuid)"
 #: Characters of its owner's id that stand before each piece by which a task is found, so that
 #: nobody looks through what is others'. That is enough: a hit's owner is asked for besides.
 OWNER_MARK = 8
@@ -73,7 +77,8 @@ PIECES = (
 ORDERED_BY: dict[str, tuple[Any, ...]] = {
     "due": (text(DUE),),
     "priority": (text(RANK), text(DUE)),
-    "place": ("place",),
+    # List by list, and the parts of each task by themselves: a place is one among its like.
+    "place": ("list_key", text(PARENT), "place"),
     "title": (text(TITLE),),
     "created": ("created_at",),
     "updated": ("updated_at",),
@@ -117,7 +122,8 @@ class TaskList(SQLModel, table=True):
         CheckConstraint("lower(name) <> 'inbox'", name="ck_task_lists_name_not_inbox"),
     )
 
-    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    #: In the order in which lists are made, and shown; tasks are sorted by it.
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
     user_id: UUID = Field(sa_column=owner_column())
     name: str = Field(sa_column=Column(String(NAME_MAX), nullable=False))
     place: Decimal = Field(default=Decimal(0), sa_column=place_column())
@@ -232,7 +238,7 @@ class Task(SQLModel, table=True):
     #: For the key of parents: the list, and something that equals itself for the Inbox.
     list_key: UUID | None = Field(
         default=None,
-        sa_column=Column(Uuid, Computed(f"COALESCE(list_id, '{INBOX_KEY}'::uuid)", persisted=True)),
+        sa_column=Column(Uuid, Computed(f"COALESCE(list_id, '{NO_ID}'::uuid)", persisted=True)),
     )
     place: Decimal = Field(default=Decimal(0), sa_column=place_column())
     #: A day without a time of day ends at 23:59 in `due_zone`.

@@ -1,9 +1,12 @@
-"""Subtasks in the list of what they are parts of, and no circles of them.
+"""Subtasks in the list of what they are parts of, and no circles of them; places list by list.
 
 Revision ID: 0011
 Revises: 0009
 """
 
+from typing import Any
+
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
@@ -11,6 +14,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+STATE = "GREATEST(2 * (archived_at IS NOT NULL)::integer, (completed_at IS NOT NULL)::integer)"
 #: Of each circle, the task with the lowest number is a part of nothing from now on.
 BREAK_CIRCLES = """
     WITH RECURSIVE above (id, ancestor) AS (
@@ -49,6 +53,7 @@ def upgrade() -> None:
     for name in ("uq_tasks_user_id", "uq_tasks_as_parent"):
         op.execute(f"ALTER TABLE tasks DROP CONSTRAINT IF EXISTS {name}")
     op.execute("ALTER TABLE tasks DROP CONSTRAINT IF EXISTS ck_tasks_depth")
+    op.drop_index("ix_tasks_by_place", "tasks", if_exists=True)
     # Both in one statement, since it writes the whole table anew.
     op.execute(
         "ALTER TABLE tasks ADD COLUMN IF NOT EXISTS depth integer NOT NULL DEFAULT 0,"
@@ -74,9 +79,17 @@ def upgrade() -> None:
         ["user_id", "id", "list_key", "depth"],
         deferrable=True,
     )
+    nobody = "'00000000-0000-0000-0000-000000000000'::uuid"
+    parent = f"COALESCE(parent_id, {nobody})"
+    _index_places(["list_key", sa.text(parent), "place"])
+
+
+def _index_places(keys: list[Any]) -> None:
+    op.create_index("ix_tasks_by_place", "tasks", ["user_id", sa.text(STATE), *keys, "number"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_tasks_by_place", "tasks")
     op.drop_constraint("fk_tasks_parent", "tasks", type_="foreignkey")
     op.drop_constraint("uq_tasks_as_parent", "tasks", type_="unique")
     op.drop_constraint("ck_tasks_depth", "tasks", type_="check")
@@ -86,3 +99,4 @@ def downgrade() -> None:
     op.create_foreign_key(
         "fk_tasks_parent", "tasks", "tasks", ["user_id", "parent_id"], ["user_id", "id"]
     )
+    _index_places(["place"])

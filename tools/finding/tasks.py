@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from ..context import Caller
 from ..errors import AmbiguousTaskError, InvalidValueError, TaskError
 from ..findable import is_part, query_of
-from ..models import DUE, RANK, Task, TaskPriority
+from ..models import DUE, NO_ID, RANK, Task, TaskPriority
 from ..shapes.arguments import BadItem
 from ..shapes.views import FoundTasks, ItemResult, Priority, State, TaskName, TaskPage
 from ..texts import check_storable, checked_label, search_form
@@ -76,8 +76,8 @@ async def find_tasks(
         conditions.append(lambda _: literal_column(RANK) == rank)
     if query.list is not None:
         found = await seeing.find_list(query.list)
-        list_id = None if found is None else found.id
-        conditions.append(lambda task: task.list_id == list_id)
+        list_key = NO_ID if found is None else found.id
+        conditions.append(lambda task: task.list_key == list_key)
     if query.parent is not None:
         parent = (await seeing.find(query.parent)).id
         conditions.append(lambda task: task.parent_id == parent)
