@@ -197,6 +197,13 @@ class Task(SQLModel, table=True):
             # Else each search goes through what was not sorted into the index yet.
             postgresql_with={"fastupdate": "off"},
         ),
+        # To count them without looking at them.
+        Index(
+            "ix_tasks_open",
+            "user_id",
+            "list_key",
+            postgresql_where=text("completed_at IS NULL AND archived_at IS NULL"),
+        ),
         Index("ix_tasks_user_id_list_id", "user_id", "list_id", "place"),
         Index("ix_tasks_user_id_parent_id", "user_id", "parent_id", "place"),
     )

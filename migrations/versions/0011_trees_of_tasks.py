@@ -82,6 +82,13 @@ def upgrade() -> None:
     nobody = "'00000000-0000-0000-0000-000000000000'::uuid"
     parent = f"COALESCE(parent_id, {nobody})"
     _index_places(["list_key", sa.text(parent), "place"])
+    op.create_index(
+        "ix_tasks_open",
+        "tasks",
+        ["user_id", "list_key"],
+        postgresql_where=sa.text("completed_at IS NULL AND archived_at IS NULL"),
+        if_not_exists=True,
+    )
 
 
 def _index_places(keys: list[Any]) -> None:
@@ -89,6 +96,7 @@ def _index_places(keys: list[Any]) -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_tasks_open", "tasks")
     op.drop_index("ix_tasks_by_place", "tasks")
     op.drop_constraint("fk_tasks_parent", "tasks", type_="foreignkey")
     op.drop_constraint("uq_tasks_as_parent", "tasks", type_="unique")
