@@ -79,8 +79,9 @@ async def test_a_task_goes_to_another_list_with_its_subtasks(database: Database)
         for number in (1, 2, 3):
             assert (await ann.task(number))["list"] == "Work"
         # A part that goes elsewhere by itself is a part no more.
-        part = (await ann.one("update_tasks", task=2, list="Inbox"))["task"]
-        assert (part["list"], part.get("parent")) == ("Inbox", None)
+        result = await ann.one("update_tasks", task=2, list="Inbox")
+        assert (result["task"]["list"], result["task"].get("parent")) == ("Inbox", None)
+        assert result["note"] == "It is no part of task 1 any more, which is in another list."
         assert (await ann.task(3))["list"] == "Inbox"
 
 

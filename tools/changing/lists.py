@@ -79,8 +79,14 @@ async def delete_list(call: Call, name: str) -> ItemResult:
         status="done",
         action="deleted",
         list=shown,
-        note=f"Tasks that went to the Inbox: {len(tasks)}." if tasks else None,
+        note=_moved(tasks) if tasks else None,
     )
+
+
+def _moved(tasks: Sequence[Task]) -> str:
+    away = sum(task.archived_at is not None for task in tasks)
+    still = f" Archived, and still so, among them: {away}." if away else ""
+    return f"Tasks that went to the Inbox: {len(tasks)}.{still}"
 
 
 async def _make(call: Call, name: str, item: ListChange) -> ItemResult:

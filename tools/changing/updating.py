@@ -42,6 +42,7 @@ async def update_task(call: Call, task: Task, item: TaskChange) -> ItemResult:
         else:
             told += await timing.set_recurrence(call, task, item.repeats, None)
             timing.check_start(call, task)
+    left = None if item.list is None else await call.seeing.parent_of(task)
     below = await _move(call, task, item)
     old = task.archived_at
     if item.archived is not None and item.archived != (old is not None):
@@ -57,6 +58,8 @@ async def update_task(call: Call, task: Task, item: TaskChange) -> ItemResult:
             task=await call.view(task),
             note="The task was like that already.",
         )
+    if item.parent is None and left is not None and task.parent_id is None:
+        told.append(f"It is no part of task {left.number} any more, which is in another list.")
     if any(after[name] != before[name] for name in SURROUNDED_BY):
         told += await told_of_closed(call, task)
     action = _action(before["archived_at"], after["archived_at"])
