@@ -46,7 +46,11 @@ SETTLE = """
 
 
 def upgrade() -> None:
-    """What was put together by hand is mended: no task is lost, none says anything else."""
+    """What was put together by hand is mended: no task is lost, none says anything else.
+
+    The table is written anew, with its indexes, and nobody reads it meanwhile: about a minute for
+    200,000 tasks on a busy machine.
+    """
     op.execute("SET LOCAL statement_timeout = '30min'")
     op.execute("SET LOCAL maintenance_work_mem = '256MB'")
     op.execute("ALTER TABLE tasks DROP CONSTRAINT IF EXISTS fk_tasks_parent")
