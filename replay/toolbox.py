@@ -13,7 +13,7 @@ from tools.client import TaskTools
 
 from .others import Answers, RecordedTool
 from .recording import Change, Title
-from .world import make_change, move_last_changes, put_title
+from .world import make_changes, move_last_changes, put_title
 
 
 class ReplayTools:
@@ -90,11 +90,12 @@ class ReplayTools:
             if (earlier := self._earlier.get(call_id)) is not None:
                 await self._done[earlier].wait()
             try:
-                for one in self._found.pop(call_id, []):
-                    if isinstance(one, Title):
-                        await put_title(self._database, one)
-                    else:
-                        await make_change(self._database, one)
+                found = self._found.pop(call_id, [])
+                for title in found:
+                    if isinstance(title, Title):
+                        await put_title(self._database, title)
+                if changes := [change for change in found if isinstance(change, Change)]:
+                    await make_changes(self._database, changes)
                 answer = await call(*args, **kwargs)
                 if (thread := self._copied_from.get(call_id)) is not None:
                     await move_last_changes(self._database, thread)

@@ -1,5 +1,6 @@
 """What a conversation found in the database that it did not do itself: put there for its replay."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from storage.checkpointer import LOCAL_USER
 from storage.database import Database
 from storage.models import Conversation
+from tools.changing import trees
 from tools.changing.ledger import lock_user, next_position
 from tools.models import Task, TaskCall, TaskEvent, TaskList
 from tools.snapshots import LIST_COLUMNS, TASK_COLUMNS, list_from, snapshot, task_from
@@ -18,47 +20,59 @@ from tools.snapshots import LIST_COLUMNS, TASK_COLUMNS, list_from, snapshot, tas
 from .recording import Change, Title
 
 
-async def make_change(database: Database, change: Change) -> None:
-    """Put a task or a list, and the ledger, into the state that they were in after a change."""
+async def make_changes(database: Database, changes: Iterable[Change]) -> None:
+    """Put tasks, lists and the ledger into the state that they were in after some changes."""
     async with database.session() as session:
         user_id = await lock_user(session, LOCAL_USER)
-        key = change.key or str(uuid4())
-        # What a call answered may have been thrown away, and with it the name of its tool.
-        if change.tool:
-            # A call may have made several changes, and is recorded once.
-            await session.exec(
-                insert(TaskCall)
-                .values(
-                    user_id=user_id,
-                    key=key,
-                    tool=change.tool,
-                    result=change.result or {},
-                    created_at=change.at,
-                )
-                .on_conflict_do_nothing()
-            )
-        if change.action is not None:
-            row, before, after = await _put_row(session, user_id, change)
-            session.add(
-                TaskEvent(
-                    user_id=user_id,
-                    position=await next_position(session, user_id),
-                    key=key,
-                    item=change.item,
-                    turn_id=change.turn or key,
-                    thread_id=change.thread,
-                    message_id=change.message,
-                    action=change.action,
-                    task_number=change.number,
-                    list_id=row if change.number is None else None,
-                    # The ledger kept what was deleted; here nothing is known of it but its name.
-                    before=before if before or after else {},
-                    after=after,
-                    undoes=change.undoes,
-                    created_at=change.at,
-                )
-            )
+        # A task was moved with its parts, each of which is a change by itself.
+        await trees.check_later(session)
+        rows = [await _make_change(session, user_id, change) for change in changes]
+        tasks = [row for row in rows if row is not None]
+        for task, depth in await trees.misplaced(session, user_id, tasks):
+            task.depth = depth
         await session.commit()
+
+
+async def _make_change(session: AsyncSession, user_id: UUID, change: Change) -> UUID | None:
+    """Make a change, and an entry of it; returns the id of the row that was changed."""
+    key = change.key or str(uuid4())
+    # What a call answered may have been thrown away, and with it the name of its tool.
+    if change.tool:
+        # A call may have made several changes, and is recorded once.
+        await session.exec(
+            insert(TaskCall)
+            .values(
+                user_id=user_id,
+                key=key,
+                tool=change.tool,
+                result=change.result or {},
+                created_at=change.at,
+            )
+            .on_conflict_do_nothing()
+        )
+    if change.action is None:
+        return None
+    row, before, after = await _put_row(session, user_id, change)
+    session.add(
+        TaskEvent(
+            user_id=user_id,
+            position=await next_position(session, user_id),
+            key=key,
+            item=change.item,
+            turn_id=change.turn or key,
+            thread_id=change.thread,
+            message_id=change.message,
+            action=change.action,
+            task_number=change.number,
+            list_id=row if change.number is None else None,
+            # The ledger kept what was deleted; here nothing is known of it but its name.
+            before=before if before or after else {},
+            after=after,
+            undoes=change.undoes,
+            created_at=change.at,
+        )
+    )
+    return row
 
 
 async def put_title(database: Database, title: Title) -> None:
@@ -129,6 +143,8 @@ async def _put_row(
         for name in columns:
             if name != "id":
                 setattr(row, name, getattr(made, name))
+        if isinstance(row, Task) and row.parent_id is None:
+            row.depth = 0
     await session.flush()
     return row.id, before, snapshot(row)
 

@@ -183,6 +183,8 @@ def _column(column: Column[Any]) -> str:
     definition = SPELLINGS.get(definition, definition) + bracket + rest
     if (default := _ddl.get_column_default_string(column)) is not None:
         definition += f" DEFAULT {default}"
+    if column.computed is not None:
+        definition += f" GENERATED AS {column.computed.sqltext}"
     return definition if column.nullable else f"{definition} NOT NULL"
 
 

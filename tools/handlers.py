@@ -73,7 +73,11 @@ DueFrom = Annotated[str, Field(description="Due at that time or later, in words 
 DueUntil = Annotated[str, Field(description="Due before the end of that, in words or ISO.")]
 InList = Annotated[str, Field(description='A list\'s name; "Inbox" for tasks without one.')]
 PartOf = Annotated[str | StrictInt, Field(description="The task whose direct subtasks are wanted.")]
-AnySort = Annotated[Sort, BeforeValidator(lambda value: str(value).strip().lower())]
+AnySort = Annotated[
+    Sort,
+    BeforeValidator(lambda value: str(value).strip().lower()),
+    Field(description="place: list by list, as the user has put them in order."),
+]
 Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX, description="How many at most.")]
 Cursor = Annotated[str, Field(description="`next_cursor` of the page before.")]
 OfTask = Annotated[

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     Date,
     DateTime,
     Enum,
@@ -31,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
+from uuid_utils.compat import uuid7
 
 from storage.models import timestamp_column
 
@@ -40,6 +42,12 @@ NAME_MAX = 100
 LABEL_MAX = 50
 #: Labels that a task may have.
 LABELS_MAX = 20
+#: How deep tasks may be within one another.
+DEPTH_MAX = 5
+
+#: Less than all ids: what the Inbox has for one, and a task that is a part of nothing, where ids
+#: are compared.
+NO_ID = UUID(int=0)
 
 # What tasks are sorted and found by, in the words of Postgres. Brackets and casts are where psql
 # shows them, so that Alembic knows the expressions of indexes again.
@@ -54,6 +62,8 @@ RANK = "array_position('{urgent,high,normal,low}'::task_priority[], priority)"
 #: Characters of a title that are compared; a cursor has to hold them.
 TITLE_COMPARED = 100
 TITLE = f'"left"(searched, {TITLE_COMPARED})'
+#: What is a part of nothing comes before all that is.
+PARENT = f"COALESCE(parent_id, '{NO_ID}'::uuid)"
 #: Characters of its owner's id that stand before each piece by which a task is found, so that
 #: nobody looks through what is others'. That is enough: a hit's owner is asked for besides.
 OWNER_MARK = 8
@@ -67,7 +77,8 @@ PIECES = (
 ORDERED_BY: dict[str, tuple[Any, ...]] = {
     "due": (text(DUE),),
     "priority": (text(RANK), text(DUE)),
-    "place": ("place",),
+    # List by list, and the parts of each task by themselves: a place is one among its like.
+    "place": ("list_key", text(PARENT), "place"),
     "title": (text(TITLE),),
     "created": ("created_at",),
     "updated": ("updated_at",),
@@ -111,7 +122,8 @@ class TaskList(SQLModel, table=True):
         CheckConstraint("lower(name) <> 'inbox'", name="ck_task_lists_name_not_inbox"),
     )
 
-    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    #: In the order in which lists are made, and shown; tasks are sorted by it.
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
     user_id: UUID = Field(sa_column=owner_column())
     name: str = Field(sa_column=Column(String(NAME_MAX), nullable=False))
     place: Decimal = Field(default=Decimal(0), sa_column=place_column())
@@ -124,21 +136,32 @@ class Task(SQLModel, table=True):
     """Something a user wants done."""
 
     __tablename__ = "tasks"
+    # What the database makes of a row is for its keys, and nobody reads it here.
+    __mapper_args__ = {"eager_defaults": False}
     __table_args__ = (
         UniqueConstraint("user_id", "number", name="uq_tasks_user_number"),
-        # What the foreign key of parents refers to, and its users cannot differ.
-        UniqueConstraint("user_id", "id", name="uq_tasks_user_id"),
+        # What the foreign key of parents refers to: users and lists can't differ. And since a part
+        # is one deeper than what it is a part of, none is a part of itself, by whatever detour.
+        UniqueConstraint("user_id", "id", "list_key", "depth", name="uq_tasks_as_parent"),
         ForeignKeyConstraint(
             ["user_id", "list_id"],
             ["task_lists.user_id", "task_lists.id"],
             name="fk_tasks_list",
         ),
         ForeignKeyConstraint(
-            ["user_id", "parent_id"], ["tasks.user_id", "tasks.id"], name="fk_tasks_parent"
+            ["user_id", "parent_id", "list_key", "parent_depth"],
+            ["tasks.user_id", "tasks.id", "tasks.list_key", "tasks.depth"],
+            name="fk_tasks_parent",
+            # Checked at once, but where a task and its parts are moved one after the other.
+            deferrable=True,
         ),
         CheckConstraint("length(btrim(title)) > 0", name="ck_tasks_title_not_blank"),
         CheckConstraint("number > 0", name="ck_tasks_number_positive"),
         CheckConstraint("parent_id <> id", name="ck_tasks_not_its_own_parent"),
+        CheckConstraint(
+            f"depth >= 0 AND depth < {DEPTH_MAX} AND (depth = 0 OR parent_id IS NOT NULL)",
+            name="ck_tasks_depth",
+        ),
         CheckConstraint(f"cardinality(labels) <= {LABELS_MAX}", name="ck_tasks_labels"),
         CheckConstraint(
             "array_position(labels, NULL) IS NULL AND array_position(labels, '') IS NULL"
@@ -174,6 +197,13 @@ class Task(SQLModel, table=True):
             # Else each search goes through what was not sorted into the index yet.
             postgresql_with={"fastupdate": "off"},
         ),
+        # To count them without looking at them.
+        Index(
+            "ix_tasks_open",
+            "user_id",
+            "list_key",
+            postgresql_where=text("completed_at IS NULL AND archived_at IS NULL"),
+        ),
         Index("ix_tasks_user_id_list_id", "user_id", "list_id", "place"),
         Index("ix_tasks_user_id_parent_id", "user_id", "parent_id", "place"),
     )
@@ -204,6 +234,19 @@ class Task(SQLModel, table=True):
     #: None: the Inbox. A subtask is in its parent's list.
     list_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
     parent_id: UUID | None = Field(default=None, sa_column=Column(Uuid))
+    #: How many tasks it is within. Where a task gets another parent, its parts follow.
+    depth: int = Field(
+        default=0, sa_column=Column(Integer, nullable=False, server_default=text("0"))
+    )
+    #: For the key of parents: how deep a parent has to be.
+    parent_depth: int | None = Field(
+        default=None, sa_column=Column(Integer, Computed("depth - 1", persisted=True))
+    )
+    #: For the key of parents: the list, and something that equals itself for the Inbox.
+    list_key: UUID | None = Field(
+        default=None,
+        sa_column=Column(Uuid, Computed(f"COALESCE(list_id, '{NO_ID}'::uuid)", persisted=True)),
+    )
     place: Decimal = Field(default=Decimal(0), sa_column=place_column())
     #: A day without a time of day ends at 23:59 in `due_zone`.
     due_at: datetime | None = Field(default=None, sa_column=moment_column())

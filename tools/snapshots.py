@@ -17,7 +17,8 @@ from .models import Task, TaskList, TaskPriority
 TASK_COLUMNS = tuple(
     name
     for name in Task.model_fields
-    if name not in ("user_id", "searched", "pieces", "updated_at")
+    if name not in ("user_id", "depth", "parent_depth", "list_key")
+    and name not in ("searched", "pieces", "updated_at")
 )
 LIST_COLUMNS = tuple(name for name in TaskList.model_fields if name != "user_id")
 

@@ -22,6 +22,7 @@ from storage.models import User
 from tools.context import Caller
 from tools.errors import AmbiguousTaskError, TaskNotFoundError
 from tools.finding import pages
+from tools.finding.lists import find_lists
 from tools.finding.orders import ORDERS, Sort
 from tools.finding.overview import get_overview
 from tools.finding.seeing import Seeing
@@ -84,6 +85,11 @@ async def overview(session: AsyncSession) -> Any:
     return await get_overview(session, CALLER)
 
 
+async def lists(session: AsyncSession) -> Any:
+    """All lists, with the numbers of their open tasks."""
+    return await find_lists(session, CALLER)
+
+
 def fill_with_tasks(url: str, tasks: int = TASKS, others: int = OTHERS) -> None:
     """Fill an empty database."""
     with psycopg.connect(url, autocommit=True) as connection:
@@ -140,6 +146,7 @@ async def kinds(database: Database, tasks: int = TASKS) -> dict[str, Make]:
         "a reference: a middling word": lambda: referring(f"the {word(50, 1_000)} one"),
         "a reference: a common word": lambda: referring(word(0, 50)),
         "get_overview": lambda: overview,
+        "find_lists": lambda: lists,
     }
 
 

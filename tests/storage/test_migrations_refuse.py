@@ -33,6 +33,7 @@ from tests.storage.migration_support import (
 DIFFERENCES = [
     ("ALTER TABLE tasks DROP COLUMN notes", "column tasks.notes"),
     ("ALTER TABLE users ALTER subject TYPE varchar(50)", "column users.subject"),
+    ("ALTER TABLE tasks ALTER parent_depth DROP EXPRESSION", "column tasks.parent_depth"),
     ("ALTER TABLE users ALTER subject DROP NOT NULL", "column users.subject"),
     ("ALTER TABLE users ALTER subject SET DEFAULT 'you'", "column users.subject"),
     ("ALTER TABLE tasks ALTER priority DROP DEFAULT", "column tasks.priority"),

@@ -31,6 +31,12 @@ DIFFERENCES: list[tuple[str, str, str, str | None]] = [
     ),
     ("ALTER TABLE users ALTER subject DROP NOT NULL", "column", "users.subject", "text"),
     (
+        "ALTER TABLE tasks ALTER list_key DROP EXPRESSION",
+        "column",
+        "tasks.list_key",
+        "uuid",
+    ),
+    (
         "ALTER TABLE users ALTER created_at SET DEFAULT now()",
         "column",
         "users.created_at",

@@ -77,6 +77,67 @@ async def test_a_parent_is_completed_with_its_subtasks_where_that_is_asked(
         assert await ann.titles() == []
 
 
+async def test_a_subtask_that_would_not_come_back_with_what_it_is_a_part_of_is_told(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Look after the flat")
+        await ann.add("Feed the cat", parent=1, repeats="every day")
+        await ann.add("Key", parent=1)
+        done = await ann.named("complete_tasks", 1, with_subtasks=True)
+        assert "completed with it: 2" in done["note"]
+        assert "come back unless they are reopened: 1" in done["note"]
+        await ann.named("reopen_tasks", 2)
+        assert (await ann.named("complete_tasks", 2))["next"]["due"] == "2026-11-19"
+
+
+async def test_of_subtasks_that_come_back_with_their_parent_nothing_of_the_kind_is_told(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Clean the flat", repeats="every saturday 2 times")
+        await ann.add("Feed the cat", parent=1, repeats="every day", due="friday")
+        first = await ann.named("complete_tasks", 1, with_subtasks=True)
+        assert "come back" not in first["note"]
+        last = await ann.at("2026-11-28T10:00:00+01:00").named(
+            "complete_tasks", first["next"]["number"], with_subtasks=True
+        )
+        assert LAST_TIME in last["note"]
+        assert "come back unless they are reopened: 1" in last["note"]
+
+
+async def test_a_reopened_task_in_what_is_closed_says_so(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.answer("save_lists", lists=["Work"])
+        await ann.add("Report", list="Work")
+        await ann.add("Numbers", parent=1)
+        await ann.named("complete_tasks", 1, with_subtasks=True)
+        await ann.one("update_tasks", task=1, archived=True)
+        await ann.one("update_tasks", task=2, archived=False)
+        reopened = await ann.named("reopen_tasks", 2)
+        assert reopened["note"] == "Task 1, of which it is a part, is archived."
+
+
+async def test_a_subtask_of_what_is_closed_says_so(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.add("Report", "Milk")
+        await ann.named("complete_tasks", 1)
+        closed = "Task 1, of which it is a part, is completed."
+        assert (await ann.one("add_tasks", title="Numbers", parent=1))["note"] == closed
+        assert (await ann.one("update_tasks", task=2, parent=1))["note"] == closed
+
+
+async def test_a_reopened_task_that_is_put_away_says_that_it_is_not_open(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Report")
+        await ann.named("complete_tasks", 1)
+        await ann.one("update_tasks", task=1, archived=True)
+        reopened = await ann.named("reopen_tasks", 1)
+        assert reopened["note"] == "It is archived; update_tasks takes it back."
+
+
 async def test_a_subtask_that_was_put_away_is_not_open(database: Database) -> None:
     async with person(database) as ann:
         await ann.add("Report")

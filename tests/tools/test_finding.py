@@ -153,6 +153,30 @@ async def test_each_order_is_what_it_is_called(database: Database, database_url:
         assert completed[:3] == sorted(filter(None, completed), reverse=True)
 
 
+async def test_by_place_the_lists_follow_one_another_and_parts_stand_with_their_like(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.answer("save_lists", lists=["Work", "Home", "Away"])
+        for title in ("1", "2", "3"):
+            for list_ in ("Home", "Inbox", "Away", "Work"):
+                await ann.add(f"{list_} {title}", list=list_)
+        await ann.add("Work 2 a", "Work 2 b", parent="Work 2")
+        await ann.add("Work 1 a", "Work 1 b", parent="Work 1")
+        await ann.one("update_tasks", task="Work 3", place="top")
+        await ann.one("update_tasks", task="Work 2 b", place="top")
+        titles = await ann.titles(sort="place")
+        assert titles[:6] == ["Inbox 1", "Inbox 2", "Inbox 3", "Work 3", "Work 1", "Work 2"]
+        assert sorted([titles[6:8], titles[8:10]]) == [
+            ["Work 1 a", "Work 1 b"],
+            ["Work 2 b", "Work 2 a"],
+        ]
+        assert titles[10:] == [f"{name} {n}" for name in ("Home", "Away") for n in (1, 2, 3)]
+        assert await ann.titles(sort="place", list="Work") == titles[3:10]
+        [whole] = await pages(ann, 100, sort="place")
+        assert [number for page in await pages(ann, 3, sort="place") for number in page] == whole
+
+
 async def test_a_cursor_goes_on_where_the_page_ended_whatever_was_changed(
     database: Database,
 ) -> None:

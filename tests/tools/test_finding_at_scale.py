@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from bench.calls.finding import CALLER, fill_with_tasks, kinds
 from bench.crowd import vocabulary
 from bench.plans import Plan, Read, plans
-from bench.task_crowd import HEAVY
+from bench.task_crowd import HEAVY, LISTS
 from storage.database import Database, connect
 from storage.models import User
 from tests.cloning import cloned
@@ -143,6 +143,14 @@ async def test_words_and_labels_are_found_in_their_index(many: Database) -> None
     for name in ("word: rare", "word: its inside", "label: rare", "two words", "label and word"):
         used = set().union(*(plan.indexes for plan in await plans(many, found[name]())))
         assert "ix_tasks_pieces" in used, name
+
+
+async def test_the_open_tasks_of_lists_are_counted_in_their_index(many: Database) -> None:
+    found = await plans(many, (await kinds(many, TASKS))["find_lists"]())
+    [counting] = [plan for plan in found if "ix_tasks_open" in plan.indexes]
+    [counted] = [node for node in counting.nodes() if node.get("Index Name") == "ix_tasks_open"]
+    assert counted["Node Type"] == "Index Only Scan"
+    assert rows([counting]) <= (LISTS + 1) * (COUNT_MAX + 1)
 
 
 async def test_a_page_in_the_middle_costs_what_the_first_one_does(many: Database) -> None:

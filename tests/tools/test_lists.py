@@ -69,6 +69,57 @@ async def test_a_list_is_put_away_with_its_tasks_and_taken_back(database: Databa
         assert await ann.titles() == ["Report"]
 
 
+async def test_what_becomes_of_a_task_in_a_list_that_was_put_away_is_told(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await ann.add("Milk", "Tea")
+        await saved(ann, name="Work")
+        await ann.add("Report", list="work")
+        await saved(ann, list="work", archived=True)
+        away = 'The list "Work" is archived; save_lists takes it back.'
+        assert (await ann.one("add_tasks", title="Call", list="work"))["note"] == away
+        assert (await ann.one("update_tasks", task="milk", list="work"))["note"] == away
+        assert (await ann.one("update_tasks", task="report", archived=False))["note"] == away
+        part = await ann.one("update_tasks", task="tea", parent="milk")
+        assert part["note"] == away
+        # What is changed there without being moved, or is away itself, needs no word.
+        assert "note" not in await ann.one("update_tasks", task="tea", priority="high")
+        await ann.one("update_tasks", task="tea", archived=True)
+        assert "note" not in await ann.one("update_tasks", task="tea", parent="none")
+
+
+async def test_a_search_in_a_list_that_was_put_away_says_where_its_tasks_are(
+    database: Database,
+) -> None:
+    async with person(database) as ann:
+        await saved(ann, name="Work")
+        await ann.add("Report", list="work", due="tomorrow")
+        assert "note" not in await ann.answer("find_tasks", list="work")
+        await saved(ann, list="work", archived=True)
+        found = await ann.answer("find_tasks", list="work")
+        assert (found["tasks"], found["note"]) == (
+            [],
+            'The list "Work" is archived, and its tasks with it; state "archived" shows them.',
+        )
+        for state in ("archived", "all"):
+            found = await ann.answer("find_tasks", list="work", state=state)
+            assert [task["title"] for task in found["tasks"]] == ["Report"]
+            assert "note" not in found
+
+
+async def test_what_stays_away_of_the_tasks_of_a_deleted_list_is_told(database: Database) -> None:
+    async with person(database) as ann:
+        await saved(ann, name="Work")
+        await ann.add("Report", "Call", list="work")
+        await saved(ann, list="work", archived=True)
+        await ann.add("Milk", list="work")
+        answer = await ann.answer("delete_lists", lists=["work"])
+        assert answer["results"][0]["note"] == (
+            "Tasks that went to the Inbox: 3. Archived, and still so, among them: 2."
+        )
+
+
 async def test_the_tasks_of_a_deleted_list_go_to_the_inbox(database: Database) -> None:
     async with person(database) as ann:
         await saved(ann, name="Work")

@@ -47,6 +47,31 @@ INSERT INTO task_events (id, user_id, key, action, task_number, before, after, r
     ) AS old (key, action, number, before, after, result, at);
 """
 
+#: Tasks by their numbers, with those that they are parts of: trees, circles, and what is in lists.
+OLD_TREES = """
+INSERT INTO users (id, subject) VALUES (gen_random_uuid(), 'ann'), (gen_random_uuid(), 'bob');
+INSERT INTO task_lists (id, user_id, name) SELECT gen_random_uuid(), id, 'Work' FROM users;
+INSERT INTO tasks (id, user_id, number, title, searched, place)
+    SELECT md5(subject || number)::uuid, id, number, 'task ' || number, 'task ' || number, number
+    FROM users, generate_series(1, 30) number;
+UPDATE tasks t SET parent_id = md5(subject || parent)::uuid
+    FROM users u, (VALUES
+        (2, 1), (3, 2),
+        (5, 6), (6, 7), (7, 5), (8, 7), (9, 8),
+        (11, 12), (12, 11),
+        (14, 13), (15, 14), (16, 15), (17, 16), (18, 17), (19, 18), (20, 17)
+    ) AS part (number, parent)
+    WHERE t.user_id = u.id AND t.number = part.number;
+UPDATE tasks t SET list_id = l.id FROM task_lists l
+    WHERE l.user_id = t.user_id AND t.number IN (2, 11, 13, 14);
+"""
+#: How many tasks a task is within, that number, and whether it is in the list.
+TREES = """
+    SELECT t.number, p.number, t.depth, t.list_id IS NOT NULL
+    FROM tasks t JOIN users u ON u.id = t.user_id LEFT JOIN tasks p ON p.id = t.parent_id
+    WHERE subject = %s AND t.number <= 20 ORDER BY t.number
+"""
+
 Alembic = Callable[[str], None]
 
 
@@ -58,8 +83,8 @@ def upgrade(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Alembic
     def to(revision: str) -> None:
         config = alembic_config()
         config.stdout = io.StringIO()
-        move = command.downgrade if revision == "0004" and current() > "0004" else command.upgrade
-        move(config, revision)
+        down = revision != "head" and current() > revision
+        (command.downgrade if down else command.upgrade)(config, revision)
 
     def current() -> str:
         if fetch(empty_database_url, "SELECT to_regclass('alembic_version') IS NULL")[0][0]:
@@ -163,3 +188,58 @@ async def test_tasks_that_are_there_are_found_by_the_index_of_words(
         before = fetch(empty_database_url, "SELECT pieces FROM tasks")
         await ann.one("update_tasks", task="牛奶", priority="high")
         assert fetch(empty_database_url, "SELECT pieces FROM tasks") == before
+
+
+async def test_trees_that_somebody_tangled_by_hand_are_trees_again(
+    upgrade: Alembic, empty_database_url: str
+) -> None:
+    upgrade("0009")
+    execute(empty_database_url, OLD_TREES)
+    upgrade("head")
+    for subject in ("ann", "bob"):
+        assert fetch(empty_database_url, TREES, subject) == [
+            # In the list of the outermost one.
+            (1, None, 0, False),
+            (2, 1, 1, False),
+            (3, 2, 2, False),
+            (4, None, 0, False),
+            # The circles are open where the lowest number is.
+            (5, None, 0, False),
+            (6, 7, 2, False),
+            (7, 5, 1, False),
+            (8, 7, 2, False),
+            (9, 8, 3, False),
+            (10, None, 0, False),
+            (11, None, 0, True),
+            (12, 11, 1, True),
+            # What was too deep is beside what it was a part of.
+            (13, None, 0, True),
+            (14, 13, 1, True),
+            (15, 14, 2, True),
+            (16, 15, 3, True),
+            (17, 16, 4, True),
+            (18, 16, 4, True),
+            (19, 16, 4, True),
+            (20, 16, 4, True),
+        ]
+    async with connect(empty_database_url) as database, person(database) as ann:
+        await ann.one("update_tasks", task=13, list="Inbox")
+        await ann.named("delete_tasks", 13)
+        assert (await ann.answer("find_tasks"))["total"] == 22
+    migrate(empty_database_url)
+    assert_migrated(empty_database_url)
+
+
+def test_trees_are_there_after_going_back_and_up_again(
+    upgrade: Alembic, empty_database_url: str
+) -> None:
+    upgrade("0009")
+    execute(empty_database_url, OLD_TREES)
+    upgrade("head")
+    trees = fetch(empty_database_url, TREES, "ann")
+    for _ in range(2):
+        upgrade("0009")
+        upgrade("head")
+    assert fetch(empty_database_url, TREES, "ann") == trees
+    migrate(empty_database_url)
+    assert_migrated(empty_database_url)

@@ -3,7 +3,7 @@
 import asyncio
 
 from storage.database import Database
-from tests.tools.support import Person, person
+from tests.tools.support import Person, person, rows
 from tests.tools.test_undoing import refusal, tasks
 
 
@@ -46,6 +46,29 @@ async def test_a_task_does_not_leave_the_list_of_what_it_is_a_part_of(
         await ann.turn("elsewhere").one("update_tasks", task=2, parent="none")
         await ann.turn().answer("undo_changes")
         assert tasks(database_url) != before
+
+
+async def test_tasks_do_not_get_deeper_within_one_another_than_they_may_be(
+    database: Database, database_url: str
+) -> None:
+    async with person(database) as ann:
+        await ann.add("a")
+        await ann.add("a's part", parent=1)
+        await ann.add("b", "c")
+        await ann.add("c's part", parent="c")
+        await ann.add("a part of c's part", parent=5)
+        await ann.one("update_tasks", task=1, parent=3)
+        await ann.turn().one("update_tasks", task=1, parent="none")
+        await ann.turn("elsewhere").one("update_tasks", task=3, parent=6)
+        before = tasks(database_url)
+        assert await refusal(ann.turn()) == [
+            'Task 2 "a\'s part" would be 6 deep within others, 5 is the most.'
+        ]
+        assert tasks(database_url) == before
+        await ann.turn("elsewhere").one("update_tasks", task=3, parent=5)
+        await ann.turn().answer("undo_changes")
+        depths = rows(database_url, "SELECT depth FROM tasks ORDER BY number")
+        assert [row["depth"] for row in depths] == [3, 4, 2, 0, 1, 2]
 
 
 async def test_what_another_conversation_changed_in_the_middle_of_a_turn_is_not_lost(

@@ -1,7 +1,11 @@
 """Changing what tasks say and where they are."""
 
+from typing import Any
+
 from storage.database import Database
-from tests.tools.support import counts, person
+from tests.tools.support import counts, person, rows
+
+DEPTHS = "SELECT depth FROM tasks ORDER BY number"
 
 
 async def test_only_what_is_given_is_updated(database: Database) -> None:
@@ -75,8 +79,9 @@ async def test_a_task_goes_to_another_list_with_its_subtasks(database: Database)
         for number in (1, 2, 3):
             assert (await ann.task(number))["list"] == "Work"
         # A part that goes elsewhere by itself is a part no more.
-        part = (await ann.one("update_tasks", task=2, list="Inbox"))["task"]
-        assert (part["list"], part.get("parent")) == ("Inbox", None)
+        result = await ann.one("update_tasks", task=2, list="Inbox")
+        assert (result["task"]["list"], result["task"].get("parent")) == ("Inbox", None)
+        assert result["note"] == "It is no part of task 1 any more, which is in another list."
         assert (await ann.task(3))["list"] == "Inbox"
 
 
@@ -105,6 +110,52 @@ async def test_subtasks_are_counted_in_the_depth_of_a_move(database: Database) -
             await ann.add("b part", parent=parent)
         assert "deep" in await ann.refused("update_tasks", task=4, parent=3)
         await ann.one("update_tasks", task=4, parent=2)
+
+
+async def test_trees_that_are_moved_know_how_deep_they_are(
+    database: Database, database_url: str
+) -> None:
+    async with person(database) as ann:
+        await ann.answer("save_lists", lists=["Work"])
+        await ann.add("a", "b")
+        await ann.add("a's part", parent="a")
+        await ann.add("a part of a's part", parent=3)
+
+        async def depths(**change: Any) -> list[int]:
+            await ann.one("update_tasks", **change)
+            return [row["depth"] for row in rows(database_url, DEPTHS)]
+
+        assert await depths(task=1, parent=2) == [1, 0, 2, 3]
+        assert await depths(task=2, list="Work") == [1, 0, 2, 3]
+        assert await depths(task=3, list="Inbox") == [1, 0, 0, 1]
+        assert await depths(task=3, parent=1) == [1, 0, 2, 3]
+        assert await depths(task=1, parent="none") == [0, 0, 1, 2]
+        assert await depths(task=3, list="Work", parent=2) == [0, 0, 1, 2]
+        for number in (1, 2, 3, 4):
+            assert (await ann.task(number))["list"] == "Work"
+        await ann.answer("delete_lists", lists=["Work"])
+        assert (await ann.task(4))["list"] == "Inbox"
+
+
+async def test_an_item_that_fails_leaves_the_trees_of_the_others_alone(
+    database: Database, database_url: str
+) -> None:
+    async with person(database) as ann:
+        await ann.answer("save_lists", lists=["Work"])
+        await ann.add("a", "b")
+        await ann.add("part", parent="a")
+        changes = [
+            {"task": 1, "list": "Work", "parent": 2},
+            {"task": 1, "parent": 2},
+            {"task": 2, "parent": 3},
+            {"task": 2, "list": "Work"},
+        ]
+        answer = await ann.answer("update_tasks", tasks=changes)
+        assert [found["status"] for found in answer["results"]] == [
+            *("failed", "done", "failed", "done")
+        ]
+        assert [row["depth"] for row in rows(database_url, DEPTHS)] == [1, 0, 2]
+        assert {(await ann.task(number))["list"] for number in (1, 2, 3)} == {"Work"}
 
 
 async def test_a_task_is_put_away_and_taken_back_with_its_subtasks(database: Database) -> None:

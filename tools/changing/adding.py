@@ -11,9 +11,8 @@ from ..texts import checked_labels, checked_notes, checked_title, quoted
 from . import timing
 from .call import Call
 from .placing import at_bottom
-
-#: How deep tasks may be within one another.
-DEPTH_MAX = 5
+from .surroundings import told_of_closed
+from .trees import put_under
 
 
 async def add_task(call: Call, item: NewTask) -> ItemResult:
@@ -37,7 +36,7 @@ async def add_task(call: Call, item: NewTask) -> ItemResult:
         task.list_id = _id(await call.seeing.find_list(item.list))
     if item.parent is not None:
         parent = await call.seeing.find(in_words(item.parent))
-        await put_under(call, task, parent)
+        put_under(task, (), parent)
         if item.list is not None and task.list_id != parent.list_id:
             raise InvalidValueError(
                 f"A subtask is in the list of its parent, and {quoted(item.list)} isn't that of "
@@ -53,6 +52,7 @@ async def add_task(call: Call, item: NewTask) -> ItemResult:
         told += await timing.set_due(call, task, due)
     if item.starts is not None and not timing.clears(item.starts):
         told += await timing.set_start(call, task, item.starts)
+    told += await told_of_closed(call, task)
     call.session.add(task)
     await call.record("added", task, before=None)
     await call.session.flush()
@@ -63,31 +63,6 @@ async def add_task(call: Call, item: NewTask) -> ItemResult:
         task=await call.view(task),
         note=" ".join(told) or None,
     )
-
-
-async def put_under(call: Call, task: Task, parent: Task) -> None:
-    """Make a task a part of another one.
-
-    Raises:
-        InvalidValueError: it would be a part of itself, or too deep.
-    """
-    above: Task | None = parent
-    depth = 1
-    while above is not None and depth <= DEPTH_MAX:
-        if above.id == task.id:
-            raise InvalidValueError(
-                f"Task {task.number} can't be a part of task {parent.number}, which is a part of "
-                "it. Choose another parent."
-            )
-        depth += 1
-        above = await call.seeing.parent_of(above)
-    below = await call.seeing.depth(task)
-    if depth + below > DEPTH_MAX:
-        raise InvalidValueError(
-            f"Tasks can be within one another {DEPTH_MAX} deep, and this would be {depth + below}. "
-            "Choose a parent further up."
-        )
-    task.parent_id = parent.id
 
 
 def _id(found: TaskList | None) -> UUID | None:

@@ -20,7 +20,7 @@ from ..models import Task, TaskCall, TaskEvent, TaskList
 from ..shapes.arguments import BadItem, NewDue, TaskChange
 from ..shapes.views import Action, Changes, ItemResult, NotExecuted, TaskView
 from ..snapshots import snapshot
-from . import ledger
+from . import ledger, trees
 
 T = TypeVar("T")
 
@@ -41,6 +41,7 @@ class Call:
     item: int = 1
     _number: int | None = None
     _position: int | None = None
+    _trees_move: bool = False
 
     @classmethod
     async def begin(cls, session: AsyncSession, caller: Caller, tool: str) -> "Call":
@@ -109,6 +110,26 @@ class Call:
         )
         self._position += 1
 
+    async def let_trees_move(self) -> None:
+        """Let a task and its parts be moved one after the other, until the item is done.
+
+        To be called before the first of them is changed.
+        """
+        if not self._trees_move:
+            await trees.check_later(self.session)
+            self._trees_move = True
+
+    async def check_trees(self) -> None:
+        """See that what was moved fits together.
+
+        Raises:
+            DBAPIError: it doesn't.
+        """
+        if self._trees_move:
+            await self.session.flush()
+            await trees.check_now(self.session)
+            self._trees_move = False
+
     async def view(self, task: Task) -> TaskView:
         """The task as its owner sees it."""
         [seen] = await task_views(self.seeing, [task])
@@ -124,7 +145,9 @@ class Call:
         number, position = self._number, self._position
         try:
             async with self.session.begin_nested():
-                return await change()
+                result = await change()
+                await self.check_trees()
+                return result
         except TaskError as error:
             failed = failure(item, error)
         except DBAPIError as error:
@@ -136,6 +159,7 @@ class Call:
                 error="The database refused it; nothing was changed for it. Check its values.",
             )
         self._number, self._position = number, position
+        self._trees_move = False
         self.seeing.forget()
         return failed
 

@@ -5,11 +5,13 @@ from ..shapes.views import ItemResult, TaskName
 from ..snapshots import snapshot
 from .call import Call
 from .repeating import complete_occurrence
+from .surroundings import AWAY, told_of_closed
 
 #: Open subtasks that an answer names.
 NAMED_MAX = 10
 
 LAST_TIME = "That was the last time: it repeats no more."
+ENDED = "Of these, some repeat and won't come back unless they are reopened: {count}."
 
 
 async def complete_task(call: Call, task: Task, *, with_subtasks: bool) -> ItemResult:
@@ -44,6 +46,9 @@ async def complete_task(call: Call, task: Task, *, with_subtasks: bool) -> ItemR
         await _complete(call, task)
     if completed:
         told.append(f"Subtasks completed with it: {len(completed)}.")
+    # What comes back has handed its recurrence on.
+    if ended := sum(part.recurrence is not None for part in completed):
+        told.append(ENDED.format(count=ended))
     if still_open:
         where = ", and now parts of the next one" if following else ""
         told.append(f"Subtasks that are still open{where}: {len(still_open)}.")
@@ -78,10 +83,11 @@ async def reopen_task(call: Call, task: Task, _: object = None) -> ItemResult:
     task.completed_at = None
     await call.record("reopened", task, before=before)
     await call.session.flush()
-    note = None
-    parent = await call.seeing.parent_of(task)
-    if parent is not None and parent.completed_at is not None:
-        note = f"Task {parent.number}, of which it is a part, is completed."
+    told = await told_of_closed(call, task) if task.archived_at is None else [AWAY]
     return ItemResult(
-        item=call.item, status="done", action="reopened", task=await call.view(task), note=note
+        item=call.item,
+        status="done",
+        action="reopened",
+        task=await call.view(task),
+        note=" ".join(told) or None,
     )

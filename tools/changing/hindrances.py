@@ -7,11 +7,12 @@ from uuid import UUID
 from sqlalchemy.orm import aliased
 from sqlmodel import col, not_, select
 
-from ..models import Task, TaskEvent, TaskList
+from ..models import DEPTH_MAX, Task, TaskEvent, TaskList
 from ..snapshots import snapshot
 from ..texts import quoted
 from .call import Call
 from .reversals import Reversal, Turn
+from .trees import misplaced
 
 #: Of what stands in the way, as much is told.
 TOLD_MAX = 5
@@ -30,8 +31,12 @@ async def changed_since(call: Call, turn: Turn, rows: Rows) -> list[str]:
 
 
 async def torn(call: Call, restored: Iterable[Task]) -> list[str]:
-    """What the tasks that were put back can't be within the tasks as they are now."""
+    """What the tasks that were put back can't be within the tasks as they are now.
+
+    Else they, and all that is below them, get to know how deep they are.
+    """
     reasons = []
+    restored = list(restored)
     ids = [task.id for task in restored]
     for task in restored:
         above, seen = await call.seeing.parent_of(task), {task.id}
@@ -56,10 +61,18 @@ async def torn(call: Call, restored: Iterable[Task]) -> list[str]:
         .order_by(col(Task.number))
         .limit(TOLD_MAX)
     )
-    return reasons + [
+    reasons += [
         f"{_called(task)} would be in another list than task {number}, of which it is a part."
         for task, number in (await call.session.exec(apart)).all()
     ]
+    for task, depth in await misplaced(call.session, call.user_id, ids):
+        if depth < DEPTH_MAX:
+            task.depth = depth
+        else:
+            reasons.append(
+                f"{_called(task)} would be {depth + 1} deep within others, {DEPTH_MAX} is the most."
+            )
+    return reasons[:TOLD_MAX]
 
 
 def _is(row: Task | TaskList | None, kept: Mapping[str, Any] | None) -> bool:

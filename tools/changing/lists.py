@@ -60,6 +60,8 @@ async def delete_list(call: Call, name: str) -> ItemResult:
         col(Task.parent_id).is_(None),
     )
     place: Decimal | None = (await call.session.exec(bottom)).one()
+    if any(task.parent_id for task in tasks):
+        await call.let_trees_move()
     for task in tasks:
         before = snapshot(task)
         task.list_id = None
@@ -77,8 +79,14 @@ async def delete_list(call: Call, name: str) -> ItemResult:
         status="done",
         action="deleted",
         list=shown,
-        note=f"Tasks that went to the Inbox: {len(tasks)}." if tasks else None,
+        note=_moved(tasks) if tasks else None,
     )
+
+
+def _moved(tasks: Sequence[Task]) -> str:
+    away = sum(task.archived_at is not None for task in tasks)
+    still = f" Archived, and still so, among them: {away}." if away else ""
+    return f"Tasks that went to the Inbox: {len(tasks)}.{still}"
 
 
 async def _make(call: Call, name: str, item: ListChange) -> ItemResult:

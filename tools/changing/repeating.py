@@ -12,8 +12,8 @@ from .call import Call
 
 #: Columns that the next occurrence has from the one before it.
 INHERITED = (
-    *("user_id", "title", "notes", "priority", "labels", "list_id", "parent_id", "place"),
-    *("due_is_day", "due_zone", "searched"),
+    *("user_id", "title", "notes", "priority", "labels", "list_id", "parent_id", "depth"),
+    *("place", "due_is_day", "due_zone", "searched"),
 )
 REPEATING = ("recurrence", "recurrence_start", "recurs_from")
 

@@ -7,6 +7,7 @@ from ..shapes.views import ItemResult
 from ..snapshots import snapshot
 from . import timing
 from .call import Call
+from .surroundings import AWAY
 
 
 async def reschedule_task(call: Call, task: Task, item: NewDue) -> ItemResult:
@@ -51,7 +52,7 @@ async def reschedule_task(call: Call, task: Task, item: NewDue) -> ItemResult:
     if task.completed_at is not None:
         told.append("It is completed; reopen_tasks lets it be open again.")
     elif task.archived_at is not None:
-        told.append("It is archived; update_tasks takes it back.")
+        told.append(AWAY)
     await call.record("rescheduled", task, before=before)
     await call.session.flush()
     return ItemResult(

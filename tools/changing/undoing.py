@@ -77,6 +77,7 @@ class _PuttingBack:
             _TornError: tasks would be torn apart, or be parts of themselves.
         """
         reversals = self._turn.reversals
+        await self._call.let_trees_move()
         lists = [one for one in reversals if isinstance(one.target, UUID)]
         tasks = [one for one in reversals if isinstance(one.target, int)]
         # Whatever is referred to is there before what refers to it, and goes after it.
@@ -96,6 +97,7 @@ class _PuttingBack:
         put_back = [row for row in self._restored.values() if isinstance(row, Task)]
         if reasons := await torn(self._call, put_back):
             raise _TornError(reasons)
+        await self._call.check_trees()
         results = [await self._result(one) for one in reversals]
         return Changes.of([result for result in results if result])
 
@@ -158,6 +160,8 @@ def _copy(source: Task | TaskList, target: Task | TaskList) -> None:
     columns = (*TASK_COLUMNS, "searched") if isinstance(source, Task) else LIST_COLUMNS
     for name in columns:
         setattr(target, name, getattr(source, name))
+    if isinstance(target, Task) and target.parent_id is None:
+        target.depth = 0
 
 
 async def _shown(call: Call, action: Action, item: int, row: Task | TaskList) -> ItemResult:

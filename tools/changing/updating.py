@@ -10,9 +10,13 @@ from ..shapes.views import Action, ItemResult
 from ..snapshots import snapshot
 from ..texts import checked_label, checked_labels, checked_notes, checked_title
 from . import timing
-from .adding import put_under
 from .call import Call
 from .placing import at_bottom, move
+from .surroundings import told_of_closed
+from .trees import at_depth, put_under
+
+#: Columns that make a task appear somewhere, or let it be seen there again.
+SURROUNDED_BY = ("list_id", "parent_id", "archived_at")
 
 
 async def update_task(call: Call, task: Task, item: TaskChange) -> ItemResult:
@@ -38,6 +42,7 @@ async def update_task(call: Call, task: Task, item: TaskChange) -> ItemResult:
         else:
             told += await timing.set_recurrence(call, task, item.repeats, None)
             timing.check_start(call, task)
+    left = None if item.list is None else await call.seeing.parent_of(task)
     below = await _move(call, task, item)
     old = task.archived_at
     if item.archived is not None and item.archived != (old is not None):
@@ -53,6 +58,10 @@ async def update_task(call: Call, task: Task, item: TaskChange) -> ItemResult:
             task=await call.view(task),
             note="The task was like that already.",
         )
+    if item.parent is None and left is not None and task.parent_id is None:
+        told.append(f"It is no part of task {left.number} any more, which is in another list.")
+    if any(after[name] != before[name] for name in SURROUNDED_BY):
+        told += await told_of_closed(call, task)
     action = _action(before["archived_at"], after["archived_at"])
     await call.record(action, task, before=before)
     for part in below:
@@ -107,19 +116,26 @@ def changed_labels(old: Sequence[str], said: Sequence[str]) -> list[str]:
 async def _move(call: Call, task: Task, item: TaskChange) -> list[Task]:
     """Put a task elsewhere; what goes with it."""
     old = (task.list_id, task.parent_id)
+    parts: list[Task] = []
     with call.session.no_autoflush:
+        if item.list is not None or item.parent is not None:
+            parts = await call.seeing.subtasks(task)
+        if parts:
+            await call.let_trees_move()
         if item.list is not None:
             found = await call.seeing.find_list(item.list)
             task.list_id = None if found is None else found.id
             if task.list_id != old[0]:
                 # A part that goes to another list leaves what it was a part of.
                 task.parent_id = None
+                at_depth(task, parts, 0)
         if item.parent is not None:
             if isinstance(item.parent, str) and timing.clears(item.parent):
                 task.parent_id = None
+                at_depth(task, parts, 0)
             else:
                 parent = await call.seeing.find(in_words(item.parent))
-                await put_under(call, task, parent)
+                put_under(task, parts, parent)
                 if item.list is not None and task.list_id != parent.list_id:
                     raise InvalidValueError(
                         f"Task {parent.number} is in another list, and a subtask is in the list "
@@ -130,7 +146,7 @@ async def _move(call: Call, task: Task, item: TaskChange) -> list[Task]:
             task.place = await at_bottom(call, task)
         if item.place is not None:
             await move(call, task, item.place)
-        return await call.seeing.subtasks(task) if task.list_id != old[0] else []
+        return parts if task.list_id != old[0] else []
 
 
 def _with_parts(below: Sequence[Task]) -> list[str]:

@@ -16,7 +16,7 @@ async def find_lists(session: AsyncSession, caller: Caller) -> ListPage:
         return ListPage(lists=[ListView(name=INBOX, open=0)])
     seeing = Seeing(session, user_id, caller.zone)
     lists = (await seeing.lists()).values()
-    counts = await seeing.open_tasks()
-    views = [shown_list(found, counts.get(found.id, 0), caller.zone) for found in lists]
+    counts = await seeing.open_tasks([None, *(found.id for found in lists)])
+    views = [shown_list(found, counts[found.id], caller.zone) for found in lists]
     views.sort(key=lambda view: view.archived is not None)
-    return ListPage(lists=[ListView(name=INBOX, open=counts.get(None, 0)), *views])
+    return ListPage(lists=[ListView(name=INBOX, open=counts[None]), *views])

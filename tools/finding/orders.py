@@ -9,11 +9,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import DateTime, Integer, Numeric, Text, cast, literal_column, tuple_
+from sqlalchemy import DateTime, Integer, Numeric, Text, Uuid, cast, literal_column, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
 
-from ..models import COMPLETED, DUE, RANK, TITLE, TITLE_COMPARED, Task, TaskPriority
+from ..models import (
+    COMPLETED,
+    DUE,
+    NO_ID,
+    PARENT,
+    RANK,
+    TITLE,
+    TITLE_COMPARED,
+    Task,
+    TaskPriority,
+)
 
 Sort = Literal["due", "priority", "place", "title", "created", "updated", "completed"]
 
@@ -81,13 +91,15 @@ def _moment(
 _NUMBER = Key("number", Integer(), lambda task: str(task.number))
 _DUE = _moment("due_at", DUE)
 _PRIORITY = Key(RANK, Integer(), lambda task: str(rank_of(task.priority)))
+_LIST = Key("list_key", Uuid(), lambda task: str(task.list_id or NO_ID))
+_PARENT = Key(PARENT, Uuid(), lambda task: str(task.parent_id or NO_ID))
 _PLACE = Key("place", Numeric(), lambda task: str(task.place))
 _TITLE = Key(TITLE, Text(), lambda task: task.searched[:TITLE_COMPARED])
 
 ORDERS: dict[Sort, Order] = {
     "due": Order((_DUE, _NUMBER)),
     "priority": Order((_PRIORITY, _DUE, _NUMBER)),
-    "place": Order((_PLACE, _NUMBER)),
+    "place": Order((_LIST, _PARENT, _PLACE, _NUMBER)),
     "title": Order((_TITLE, _NUMBER)),
     # The latest first, and of those of one moment the one that was added last.
     "created": Order((_moment("created_at"), _NUMBER), falling=True),

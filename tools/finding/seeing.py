@@ -6,17 +6,18 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, not_, or_
+from sqlalchemy import Uuid, cast, func, literal_column, not_, or_, type_coerce
 from sqlalchemy import select as select_columns
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from ..errors import AmbiguousTaskError, ListNotFoundError, TaskError, TaskNotFoundError
 from ..findable import query_of
-from ..models import Task, TaskEvent, TaskList
+from ..models import NO_ID, Task, TaskEvent, TaskList
 from ..shapes.views import INBOX
 from ..texts import is_inbox, quoted
-from .looking import OPEN, Wanted, fitting, having
+from .looking import COUNT_MAX, OPEN, TASKS, Wanted, fitting, having
 from .references import (
     LISTED_MAX,
     Candidate,
@@ -160,7 +161,6 @@ class Seeing:
     async def subtasks(self, task: Task) -> list[Task]:
         """The tasks that are a part of it, and of them, each after what it is a part of."""
         below: list[Task] = []
-        seen = {task.id}
         parents = [task.id]
         while parents:
             rows = await self.session.exec(
@@ -168,19 +168,10 @@ class Seeing:
                 .where(col(Task.user_id) == self.user_id, col(Task.parent_id).in_(parents))
                 .order_by(col(Task.place), col(Task.number))
             )
-            # The tools make no circle; a circle that somebody made by hand has to end, too.
-            found = [one for one in rows.all() if one.id not in seen]
+            found = rows.all()
             below += found
             parents = [one.id for one in found]
-            seen |= set(parents)
         return below
-
-    async def depth(self, task: Task) -> int:
-        """How deep tasks are within it: 0 where it has no subtasks."""
-        levels: dict[UUID | None, int] = {task.id: 0}
-        for part in await self.subtasks(task):
-            levels[part.id] = levels[part.parent_id] + 1
-        return max(levels.values())
 
     # Lists
 
@@ -217,17 +208,26 @@ class Seeing:
             "make the list with save_lists first."
         )
 
-    async def open_tasks(self, list_ids: Sequence[UUID] | None = None) -> dict[UUID | None, int]:
-        """How many open tasks each list has; the Inbox, which is none, and every list."""
-        counted = (
-            select(Task.list_id, func.count())
+    async def open_tasks(self, list_ids: Sequence[UUID | None]) -> dict[UUID | None, int]:
+        """How many open tasks these lists have, of which None is the Inbox; up to `COUNT_MAX`."""
+        ids = cast([id_ or NO_ID for id_ in list_ids], ARRAY(Uuid))
+        asked = func.unnest(ids).table_valued("key").render_derived()
+        key = type_coerce(asked.c.key, Uuid())
+        some: Any = (
+            select_columns(TASKS.c.list_key)
             .where(
-                col(Task.user_id) == self.user_id,
-                col(Task.completed_at).is_(None),
-                col(Task.archived_at).is_(None),
+                TASKS.c.user_id == self.user_id,
+                TASKS.c.list_key == key,
+                # In the words of the index that holds no others.
+                TASKS.c.completed_at.is_(None),
+                TASKS.c.archived_at.is_(None),
             )
-            .group_by(col(Task.list_id))
+            .limit(literal_column(str(COUNT_MAX)))
+            .correlate(asked)
+            .subquery()
         )
-        if list_ids is not None:
-            counted = counted.where(col(Task.list_id).in_(list_ids))
-        return dict((await self.session.exec(counted)).all())
+        counted: Any = select_columns(
+            key, select_columns(func.count()).select_from(some).scalar_subquery()
+        )
+        found = dict((await self.session.exec(counted)).all())
+        return {id_: found[id_ or NO_ID] for id_ in list_ids}

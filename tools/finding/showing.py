@@ -86,7 +86,7 @@ def _view(
 async def list_view(seeing: Seeing, found: TaskList) -> ListView:
     """A list as its owner sees it."""
     counts = await seeing.open_tasks([found.id])
-    return shown_list(found, counts.get(found.id, 0), seeing.zone)
+    return shown_list(found, counts[found.id], seeing.zone)
 
 
 def shown_list(found: TaskList, open_tasks: int, zone: ZoneInfo) -> ListView:

@@ -13,10 +13,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from ..context import Caller
 from ..errors import AmbiguousTaskError, InvalidValueError, TaskError
 from ..findable import is_part, query_of
-from ..models import DUE, RANK, Task, TaskPriority
+from ..models import DUE, NO_ID, RANK, Task, TaskPriority
 from ..shapes.arguments import BadItem
 from ..shapes.views import FoundTasks, ItemResult, Priority, State, TaskName, TaskPage
-from ..texts import check_storable, checked_label, search_form
+from ..texts import check_storable, checked_label, quoted, search_form
 from ..when.ranges import Range, read_range
 from . import pages
 from .looking import ARCHIVED, COMPLETED, EVERY, OPEN, Condition, Wanted, look
@@ -32,6 +32,9 @@ STATES: dict[State, tuple[int, ...]] = {
     "archived": ARCHIVED,
     "all": EVERY,
 }
+#: Of these, what is put away is none.
+UNARCHIVED: tuple[State, ...] = ("open", "completed")
+LIST_AWAY = 'The list {name} is archived, and its tasks with it; state "archived" shows them.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,10 @@ async def find_tasks(
         conditions.append(lambda _: literal_column(RANK) == rank)
     if query.list is not None:
         found = await seeing.find_list(query.list)
-        list_id = None if found is None else found.id
-        conditions.append(lambda task: task.list_id == list_id)
+        list_key = NO_ID if found is None else found.id
+        if found is not None and found.archived_at is not None and query.state in UNARCHIVED:
+            note = " ".join(filter(None, (note, LIST_AWAY.format(name=quoted(found.name)))))
+        conditions.append(lambda task: task.list_key == list_key)
     if query.parent is not None:
         parent = (await seeing.find(query.parent)).id
         conditions.append(lambda task: task.parent_id == parent)

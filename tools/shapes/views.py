@@ -65,7 +65,7 @@ class ListView(BaseModel):
     """A list of tasks."""
 
     name: str
-    open: Annotated[int, Field(description="How many of its tasks are open.")]
+    open: Annotated[int, Field(description="How many of its tasks are open; 1000: or more.")]
     archived: Annotated[str | None, Field(description="When it was put away.")] = None
 
 
