@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -127,6 +128,26 @@ async def test_calls_of_a_client_that_is_gone_are_finished(database_url: str) ->
         _, errors = await rest(process)
     assert errors == ""
     assert titles(database_url) == ["task 1", "task 2", "task 4"]
+
+
+def test_a_client_that_closes_its_end_and_reads_nothing_is_not_waited_for(
+    database_url: str,
+) -> None:
+    # More than a pipe holds; and a ping is answered where messages are read.
+    asked = [{"jsonrpc": "2.0", "id": number, "method": "tools/list"} for number in range(2, 42)]
+    ping = {"jsonrpc": "2.0", "id": 42, "method": "ping"}
+    with subprocess.Popen(
+        (COMMAND, "mcp"), env=environment(DATABASE_URL=database_url), stdin=PIPE, stdout=PIPE
+    ) as process:
+        try:
+            assert process.stdin is not None
+            for message in (INITIALIZE, INITIALIZED, *asked, add(1), ping):
+                process.stdin.write(json.dumps(message).encode() + b"\n")
+            process.stdin.close()
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+    assert titles(database_url) == ["task 1"]
 
 
 async def test_a_call_that_takes_too_long_is_cancelled_and_answered_so() -> None:

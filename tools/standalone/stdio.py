@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from io import TextIOWrapper
+from io import BufferedWriter, TextIOWrapper
 
 import anyio
 
@@ -12,6 +12,7 @@ from storage.database import connect
 
 from ..context import always
 from ..server import create_server
+from .room import WaitingForRoom, lead_nowhere
 from .settings import StandaloneSettings
 
 #: Seconds for calls under way to finish, once the client has closed its end.
@@ -39,8 +40,7 @@ class Output(TextIOWrapper):
 
     def _lead_nowhere(self) -> None:
         # What is still in the buffer would fail again, also when the process ends.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), self.fileno())
+        lead_nowhere(self.fileno())
 
 
 def take_standard_output() -> Output:
@@ -51,7 +51,8 @@ def take_standard_output() -> Output:
     sys.stdout.flush()
     descriptor = os.dup(1)
     os.dup2(2, 1)
-    return Output(open(descriptor, "wb"), encoding="utf-8", newline="\n")
+    written = WaitingForRoom(descriptor, asked_on=0, patience=GRACE)
+    return Output(BufferedWriter(written), encoding="utf-8", newline="\n")
 
 
 def serve(uri: str, settings: StandaloneSettings, output: Output) -> None:
