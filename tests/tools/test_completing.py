@@ -322,3 +322,32 @@ async def test_a_subtask_that_is_due_on_a_day_stays_so_when_the_clocks_change(
             "2027-03-28",
             "2027-03-28",
         ]
+
+
+async def test_what_repeats_and_is_put_away_does_not_come_back(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.answer("save_lists", lists=["Club"])
+        await ann.add("Pay the fee", list="Club", repeats="every monday")
+        await ann.answer("save_lists", lists=[{"list": "Club", "archived": True}])
+        done = await ann.named("complete_tasks", 1)
+        assert "next" not in done
+        assert done["note"].startswith("It is archived, so there is no next one")
+        assert done["task"]["repeats"] == "every Monday"
+        assert await ann.titles() == []
+        # What the note says brings it back.
+        await ann.named("reopen_tasks", 1)
+        await ann.one("update_tasks", task=1, archived=False)
+        assert (await ann.named("complete_tasks", 1))["next"]["due"] == "2026-11-30"
+
+
+async def test_a_next_occurrence_where_nobody_looks_for_it_is_told(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.add("Garden")
+        await ann.add("Water", parent=1, repeats="daily")
+        await ann.named("complete_tasks", 1)
+        done = await ann.named("complete_tasks", 2)
+        assert done["next"]["parent"] == 1
+        assert done["note"] == "Task 1, of which it is a part, is completed."
+        await ann.answer("save_lists", lists=[{"name": "Old", "archived": True}])
+        await ann.add("Rent", list="Old", repeats="daily")
+        assert 'The list "Old" is archived' in (await ann.named("complete_tasks", "rent"))["note"]

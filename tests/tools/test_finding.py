@@ -238,6 +238,22 @@ async def test_a_task_is_looked_at_with_its_open_subtasks(database: Database) ->
         assert (third["item"], third["task"]["parent"]) == (3, 1)
 
 
+async def test_of_many_open_subtasks_the_first_are_named(database: Database) -> None:
+    async with person(database) as ann:
+        await ann.add("Report")
+        await ann.add(*(f"Chapter {number}" for number in range(1, 13)), parent=1)
+        await ann.add("Paragraph", parent=2)
+        found = await ann.named("get_tasks", 1)
+        # Those that the count counts, and that find_tasks finds by their parent.
+        assert found["task"]["open_subtasks"] == 12
+        assert [part["number"] for part in found["open_subtasks"]] == list(range(2, 12))
+        assert found["note"] == (
+            "The first 10 of 12 open subtasks are named; find_tasks with parent 1 shows all."
+        )
+        assert len(await ann.titles(parent=1)) == 12
+        assert "note" not in await ann.named("get_tasks", 2)
+
+
 async def test_what_there_is_to_do_is_told_at_a_glance(database: Database) -> None:
     async with person(database) as ann:
         await ann.at("2026-11-16T10:00:00+01:00").add("Late", due="tomorrow")

@@ -1,5 +1,6 @@
 """Completing tasks, with the next occurrence of those that repeat, and reopening them."""
 
+from ..finding.tasks import PARTS_NAMED_MAX
 from ..models import Task
 from ..shapes.views import ItemResult, TaskName
 from ..snapshots import snapshot
@@ -7,17 +8,20 @@ from .call import Call
 from .repeating import complete_occurrence
 from .surroundings import AWAY, told_of_closed
 
-#: Open subtasks that an answer names.
-NAMED_MAX = 10
-
 LAST_TIME = "That was the last time: it repeats no more."
+#: Else it would be back among the open tasks, though it was put away. It keeps its recurrence.
+STAYS_AWAY = (
+    "It is archived, so there is no next one. To let it repeat again: reopen_tasks, and "
+    "update_tasks with archived false."
+)
 ENDED = "Of these, some repeat and won't come back unless they are reopened: {count}."
 
 
 async def complete_task(call: Call, task: Task, *, with_subtasks: bool) -> ItemResult:
     """Mark a task as done, and its open subtasks where asked; says which of them are open still.
 
-    Of a task that repeats, the next occurrence is added, a task with a number of its own.
+    Of a task that repeats, the next occurrence is added, a task with a number of its own; not of
+    one that is put away.
     """
     parts = await call.seeing.subtasks(task)
     open_parts = [part for part in parts if part.is_open]
@@ -25,7 +29,7 @@ async def complete_task(call: Call, task: Task, *, with_subtasks: bool) -> ItemR
     still_open = [] if with_subtasks else open_parts
     names = [
         TaskName(number=part.number, title=part.title, completed=False)
-        for part in still_open[:NAMED_MAX]
+        for part in still_open[:PARTS_NAMED_MAX]
     ]
     if task.completed_at is not None and not completed:
         return ItemResult(
@@ -39,11 +43,13 @@ async def complete_task(call: Call, task: Task, *, with_subtasks: bool) -> ItemR
         await _complete(call, part)
     following: Task | None = None
     told = []
-    if task.completed_at is None and task.recurrence is not None:
+    repeats = task.completed_at is None and task.recurrence is not None
+    if repeats and task.archived_at is None:
         following = await complete_occurrence(call, task, parts)
-        told += [] if following else [LAST_TIME]
+        told += await told_of_closed(call, following) if following else [LAST_TIME]
     elif task.completed_at is None:
         await _complete(call, task)
+        told += [STAYS_AWAY] if repeats else []
     if completed:
         told.append(f"Subtasks completed with it: {len(completed)}.")
     # What comes back has handed its recurrence on.

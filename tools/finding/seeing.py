@@ -173,6 +173,21 @@ class Seeing:
             parents = [one.id for one in found]
         return below
 
+    async def open_parts(self, task: Task, *, limit: int) -> list[Task]:
+        """The first of the open tasks that are a part of it, and of nothing between."""
+        rows = await self.session.exec(
+            select(Task)
+            .where(
+                col(Task.user_id) == self.user_id,
+                col(Task.parent_id) == task.id,
+                col(Task.completed_at).is_(None),
+                col(Task.archived_at).is_(None),
+            )
+            .order_by(col(Task.place), col(Task.number))
+            .limit(limit)
+        )
+        return list(rows.all())
+
     # Lists
 
     async def lists(self) -> dict[UUID, TaskList]:

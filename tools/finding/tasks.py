@@ -34,6 +34,12 @@ STATES: dict[State, tuple[int, ...]] = {
 }
 #: Of these, what is put away is none.
 UNARCHIVED: tuple[State, ...] = ("open", "completed")
+#: Open subtasks that an answer names.
+PARTS_NAMED_MAX = 10
+MORE_PARTS = (
+    "The first {named} of {count} open subtasks are named; find_tasks with parent {number} shows "
+    "all."
+)
 LIST_AWAY = 'The list {name} is archived, and its tasks with it; state "archived" shows them.'
 
 
@@ -113,7 +119,7 @@ async def find_tasks(
 async def get_tasks(
     session: AsyncSession, caller: Caller, references: Sequence[str | int | BadItem]
 ) -> FoundTasks:
-    """Each task that is referred to, with its open subtasks by name."""
+    """Each task that is referred to, with its direct open subtasks by name, the first of them."""
     user_id = await find_user(session, caller.subject)
     results = []
     for item, reference in enumerate(references, start=1):
@@ -125,13 +131,18 @@ async def get_tasks(
                 raise InvalidValueError("The user has no tasks yet; add_tasks adds some.")
             seeing = Seeing(session, user_id, caller.zone)
             task = await seeing.find(in_words(reference))
-            parts = [part for part in await seeing.subtasks(task) if part.is_open]
+            parts = await seeing.open_parts(task, limit=PARTS_NAMED_MAX)
             [view] = await task_views(seeing, [task])
         except TaskError as error:
             results.append(failure(item, error))
             continue
         names = [TaskName(number=part.number, title=part.title, completed=False) for part in parts]
-        results.append(ItemResult(item=item, status="done", task=view, open_subtasks=names or None))
+        note = None
+        if (count := view.open_subtasks or 0) > len(names):
+            note = MORE_PARTS.format(named=len(names), count=count, number=task.number)
+        results.append(
+            ItemResult(item=item, status="done", task=view, open_subtasks=names or None, note=note)
+        )
     return FoundTasks(results=results, failed=sum(result.status == "failed" for result in results))
 
 
