@@ -34,6 +34,10 @@ _PERIOD = pattern(
     rf"in (?:(?:next|this|last) )?{_MONTH}(?: \d{{4}})?|(?:this|next|last) {_MONTH}"
     r"|(?:(?:in|within|over) )?(?:the )?(?:next|coming) (?:\d{1,3}|\w+) (?:days|weeks|months)"
 )
+# By themselves they may go on with a question for what was done then.
+_WHERE_DUE_IS_SAID = pattern(
+    r"yesterday|(?:last|this) (?:week(?:end)?|month|quarter|year)|next quarter|in 20\d\d"
+)
 # A month in a language that the tools read by the locale.
 _DAY_OF_MONTH = pattern(r"(?:(?:on|by|before|until) )?[0-3]?\d\. [^\W\d_]{3,12}\.?(?: \d{4})?")
 
@@ -42,7 +46,8 @@ def read_days_due(text: str) -> Show | None:
     """Read a question for what is due on some days."""
     for asked in _ASKED:
         if (found := asked.fullmatch(text)) is not None:
-            days = _days(found["days"])
+            words = found["days"]
+            days = words if _WHERE_DUE_IS_SAID.fullmatch(words) else _days(words)
             return None if days is None else Show(due=days)
     return None
 

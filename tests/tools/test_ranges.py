@@ -68,6 +68,10 @@ def _written(moment: datetime | None) -> str:
         ("from monday to friday", "2026-11-23", "2026-11-28"),
         ("from 30/11 to 24/12", "2026-11-30", "2026-12-25"),
         ("between 1 december and 5 december", "2026-12-01", "2026-12-06"),
+        ("today and tomorrow", "2026-11-18", "2026-11-20"),
+        ("today or tomorrow", "2026-11-18", "2026-11-20"),
+        ("on friday or saturday", "2026-11-20", "2026-11-22"),
+        ("this week and next week", "2026-11-16", "2026-11-30"),
         ("until friday", "", "2026-11-21"),
         ("by the end of the month", "", "2026-12-01"),
         ("before friday", "", "2026-11-20"),
@@ -129,6 +133,12 @@ def test_a_range_that_is_not_clear_is_refused_with_forms_that_work(phrase: str) 
 def test_figures_that_can_be_read_in_two_ways_are_asked_about() -> None:
     with pytest.raises(DueNotUnderstoodError, match="3 December or 12 March"):
         understood("3/12")
+
+
+@pytest.mark.parametrize("phrase", ["monday and friday", "friday or monday", "1.12. and 24.12."])
+def test_two_days_that_lie_apart_are_asked_about(phrase: str) -> None:
+    with pytest.raises(DueNotUnderstoodError, match="those between"):
+        understood(phrase, "de-AT")
 
 
 def test_a_month_that_is_past_is_that_of_next_year_with_a_note() -> None:

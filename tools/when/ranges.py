@@ -28,7 +28,8 @@ _DAYS_AHEAD = re.compile(
 )
 # Words before a slash, which stands in "3/4 to 5/4" as well.
 _EACH_SIDE = re.compile(
-    r"(?:from |between )?(?:(?P<first>.+?) (?:to|until|till|and|through|-|–) (?P<last>.+)"
+    r"(?P<whole>from |between )?"
+    r"(?:(?P<first>.+?) (?P<word>to|until|till|and|or|through|-|–) (?P<last>.+)"
     r"|(?P<before>.+?) ?/ ?(?P<after>.+))"
 )
 _UP_TO = re.compile(r"(?P<which>until|till|by|up to|before|after|from|since|starting) (?P<day>.+)")
@@ -102,6 +103,8 @@ class _Reader:
             if sides is None or re.fullmatch(r"[\d./-]{1,10}", phrase):
                 raise
         first, last = sides["first"] or sides["before"], sides["last"] or sides["after"]
+        if sides["word"] in ("and", "or") and not sides["whole"]:
+            return self._both(first, last)
         return self._between(first, last)
 
     def _days(self, first: date, end: date, *notes: str) -> Range:
@@ -196,6 +199,17 @@ class _Reader:
             # Said on a Wednesday, "monday to friday" is both of next week.
             end = _Reader(start.start, self.zone, self.locale)._bounds(last)
         return Range(start.start, end.end, start.notes + end.notes)
+
+    def _both(self, first: str, last: str) -> Range:
+        """What two days or periods have in them, where nothing lies between."""
+        found, start = self._between(first, last), self._bounds(first)
+        end = self._bounds(last)
+        if start.end is None or end.start is None or end.start > start.end or end.end != found.end:
+            raise ValueError(
+                "those between may be meant, or not; ask for each by itself, or say "
+                f'"{first} to {last}" for all'
+            )
+        return found
 
     def _bounds(self, phrase: str) -> Range:
         """What a phrase for a day, a moment or a period lies between."""
