@@ -21,6 +21,8 @@ from mcp.types import (
     RequestId,
 )
 
+from .unreadable import refusal
+
 Received = MemoryObjectReceiveStream[SessionMessage | Exception]
 Sent = MemoryObjectSendStream[SessionMessage]
 
@@ -74,6 +76,10 @@ async def finishing(
     async def ask() -> None:
         async with received, to_session:
             async for message in received:
+                refused = refusal(message) if isinstance(message, Exception) else None
+                if refused is not None:
+                    await sent.send(SessionMessage(JSONRPCMessage(refused)))
+                    continue
                 unanswered.note(message)
                 await to_session.send(message)
             with anyio.move_on_after(within):

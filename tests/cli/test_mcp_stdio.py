@@ -106,6 +106,34 @@ def test_nothing_but_the_protocol_is_on_standard_output_whatever_prints(
     assert [answer["id"] for answer in answers] == [INITIALIZE["id"]]
 
 
+def test_a_request_that_cannot_be_read_is_answered_so(database_url: str) -> None:
+    def call(number: Any, title: str) -> dict[str, Any]:
+        params = {"name": "add_tasks", "arguments": {"tasks": [{"title": title}]}}
+        return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+
+    initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    # As JavaScript writes text that was cut in the middle of an emoji.
+    unreadable: list[Any] = [
+        call(1, "half \ud83d"),
+        call("two", "half \ud83d"),
+        {"id": 3},
+        [call(4, "list")],
+    ]
+    unreadable += [call("half \ud83d", "x"), call(None, "half \ud83d")]
+    asked = [INITIALIZE, initialized, *unreadable, call(5, "whole 🥛")]
+    lines = [*map(json.dumps, asked), "no JSON", "[" * 100_000]
+    result = run("".join(line + "\n" for line in lines).encode(), DATABASE_URL=database_url)
+    answers = {one["id"]: one for one in map(json.loads, result.out.splitlines()) if "id" in one}
+    assert set(answers) == {0, 1, "two", 3, 5}
+    assert [answers[number]["error"]["code"] for number in (1, "two", 3)] == [
+        -32700,
+        -32700,
+        -32600,
+    ]
+    assert "nothing was done" in answers[1]["error"]["message"].lower()
+    assert answers[5]["result"]["structuredContent"]["changed"] == 1
+
+
 async def test_an_interrupt_ends_the_server_at_once(database_url: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *(COMMAND, "mcp"),
