@@ -59,6 +59,7 @@ def _read_index(table: str, name: str, statement: str, valid: bool) -> tuple[Par
     return Part("index", table, name), index_definition(statement) + ("" if valid else " INVALID")
 
 
+# Postgres looks definitions up as of now, and has none of what was dropped since the query began.
 _CATALOGUES: tuple[tuple[str, Callable[..., tuple[Part, str]]], ...] = (
     (
         """
@@ -116,6 +117,7 @@ _CATALOGUES: tuple[tuple[str, Callable[..., tuple[Part, str]]], ...] = (
         JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = current_schema() AND c.relname = ANY(%(tables)s)
               AND k.contype IN ('p', 'u', 'c', 'f', 'x')
+              AND pg_get_constraintdef(k.oid) IS NOT NULL
         ORDER BY c.relname, k.contype, k.conname
         """,
         _read_constraint,
@@ -130,6 +132,7 @@ _CATALOGUES: tuple[tuple[str, Callable[..., tuple[Part, str]]], ...] = (
         WHERE n.nspname = current_schema() AND c.relname = ANY(%(tables)s)
               AND NOT EXISTS (SELECT FROM pg_constraint
                               WHERE conindid = x.indexrelid AND contype IN ('p', 'u', 'x'))
+              AND pg_get_indexdef(x.indexrelid) IS NOT NULL
         ORDER BY c.relname, i.relname
         """,
         _read_index,

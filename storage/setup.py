@@ -50,8 +50,9 @@ async def set_up(connection: AsyncConnection[Any], patience: float = PATIENCE) -
         SetupError: the database refused, for want of a privilege or of space, say.
     """
     with _explained(connection):
-        # What is wrong may be half of what another process is making; the lock tells.
-        with suppress(TablesDifferError):
+        # What is wrong may be half of what another process is making; the lock tells. Postgres
+        # fails where a key that it was asked of is gone by then.
+        with suppress(TablesDifferError, errors.InternalError_):
             async with _transaction(connection) as schema:
                 if not await pending(connection, schema):
                     return

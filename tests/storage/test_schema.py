@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Meta
 from migrations.create import found_schema
 from migrations.run import metadata, verify_schema
 from storage import langgraph_tables
+from storage.catalog import read_schema
 from storage.database import DatabaseUnreachableError
 from storage.pending import REDUNDANT_INDEXES
 from storage.schema import Part, compare, expected_schema, index_definition, same
@@ -254,3 +255,13 @@ def test_describing_models_leaves_them_as_they_were() -> None:
     first = expected_schema(tables)
     assert expected_schema(tables) == first
     assert first[Part("foreign key", "b", "a_id → a")] == "FOREIGN KEY(a_id) REFERENCES a (id)"
+
+
+def test_an_index_dropped_while_the_schema_is_read_is_missing(empty_database_url: str) -> None:
+    create_all(empty_database_url)
+    index = Part("index", "messages", "ix_messages_words")
+    with psycopg.connect(empty_database_url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        assert index in read_schema(connection, ["messages"])
+        execute(empty_database_url, "DROP INDEX ix_messages_words")
+        assert index not in read_schema(connection, ["messages"])

@@ -26,7 +26,7 @@ from storage.errors import (
 from storage.models import User
 from storage.opening import open_saver
 from storage.own_tables import PARTS, STATEMENTS, TABLES
-from storage.pending import CREATE_NOTES, NOTE, REDUNDANT_INDEXES
+from storage.pending import CREATE_NOTES, NOTE, REDUNDANT_INDEXES, pending
 from storage.schema import compare, expected_schema
 from storage.setup import LOCK, LOCK_TIMEOUT, set_up
 from tests.storage.migration_support import (
@@ -395,6 +395,19 @@ async def test_an_older_versions_tables_are_upgraded_once_by_many_processes(
     assert numbers == [(number,) for number in range(1, len(STATEMENTS) + 1)]
     assert fetch(empty_database_url, "SELECT to_regclass('ix_messages_search')") == [(None,)]
     assert fetch(empty_database_url, "SELECT to_regclass('ix_messages_words')") != [(None,)]
+
+
+async def test_what_is_dropped_while_the_tables_are_looked_at_is_missing(
+    empty_database_url: str,
+) -> None:
+    await setup(empty_database_url)
+    connection = await psycopg.AsyncConnection.connect(empty_database_url, autocommit=True)
+    await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
+    async with connection, connection.transaction():
+        await connection.execute("SELECT 1")
+        execute(empty_database_url, "DROP INDEX ix_messages_parent_id, ix_messages_words")
+        with pytest.raises(TablesDifferError, match=r"messages: no INDEX btree \(parent_id\)"):
+            await pending(connection, "public")
 
 
 @pytest.mark.parametrize(
