@@ -1,20 +1,24 @@
 """A stored message as the cache has it, and the objects that are made of it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+import ormsgpack
 from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from .decoding import PlainMessage, make_messages, plain_messages, read_message
 from .message_copies import Copied, copy_message, what_to_copy
-from .packed_messages import are_packed_as
+from .packed_messages import PACKING, are_packed_as
+from .plain_forms import Fields
 
 #: About how many bytes a cached message takes for each byte of its payload, if it is not plain: the
 #: object, its dicts, what is needed to copy it. And what any message takes beside that.
 SIZES, OVERHEAD = 6, 1_000
 #: Bytes of a payload of which no message is made more often than need be.
 LONG = 16_384
+
+#: How they are compared that are not plain.
+_PACKING = PACKING & ~ormsgpack.OPT_PASSTHROUGH_TUPLE | ormsgpack.OPT_NON_STR_KEYS
 
 
 class Node:
@@ -100,9 +104,21 @@ def plain_of(nodes: Iterable[Node]) -> list[PlainMessage]:
     return [node.plain for node in nodes if node.plain is not None]
 
 
-def _are_equal(one: Any, other: Any) -> bool:
-    """Whether they are; no, if they can't be compared, as numpy's arrays can't."""
+def _are_equal(one: Fields | None, other: Fields | None) -> bool:
+    """Whether they are, and would be stored alike; no, if they can't be compared, as numpy's arrays
+    can't."""
     try:
-        return bool(one == other)
+        return bool(one == other) and _packed(one or {}) == _packed(other or {})
     except Exception:
         return False
+
+
+def _packed(fields: Fields) -> bytes:
+    """What tells fields apart that are equal, as 1 and True are, without copying long texts."""
+    told = {name: value for name, value in fields.items() if type(value) is not str}
+    return ormsgpack.packb(told, default=_kind_of, option=_PACKING)
+
+
+def _kind_of(value: object) -> str:
+    """What stands for an object that is no plain data."""
+    return type(value).__qualname__

@@ -43,6 +43,7 @@ from tenacity import (
 
 from .arrays import take_arrays
 from .errors import DatabaseFailedError
+from .pipelined import PipelinedCursor
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 T = TypeVar("T")
@@ -121,7 +122,7 @@ class Connections:
             self._borrowed(patient) as connection,
             connection.pipeline(),
             connection.transaction(),
-            connection.cursor(binary=True, row_factory=dict_row) as cur,
+            PipelinedCursor(connection) as cur,
         ):
             yield cur
 

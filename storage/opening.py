@@ -55,7 +55,8 @@ async def open_saver(
 
     Raises:
         DatabaseUnreachableError: no connection could be made.
-        UnsuitablePoolError: the pool is closed, or not in autocommit mode.
+        UnsuitablePoolError: the pool is closed, or not in autocommit mode, or its cursors are not
+            psycopg's usual ones.
         TypeError: a pool was given, and options for one.
         InvalidURLError: the URL is not one of a Postgres database.
     """

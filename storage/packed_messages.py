@@ -9,7 +9,7 @@ from langchain_core.messages import BaseMessage
 from .decoding import BLOCK, PlainMessage
 
 #: As the serialiser packs: what is no plain data isn't taken for some.
-_PACKING = (
+PACKING = (
     ormsgpack.OPT_PASSTHROUGH_DATACLASS
     | ormsgpack.OPT_PASSTHROUGH_DATETIME
     | ormsgpack.OPT_PASSTHROUGH_ENUM
@@ -81,7 +81,7 @@ class PackedMessages:
 def are_packed_as(joined: bytes, messages: Sequence[BaseMessage], option: int) -> bool:
     """Whether a block's messages are packed as `joined`, one after the other."""
     try:
-        packed = ormsgpack.packb(list(map(_fields_of, messages)), option=_PACKING | option)
+        packed = ormsgpack.packb(list(map(_fields_of, messages)), option=PACKING | option)
     except (TypeError, ValueError):
         # Something is in them that was in no plain message.
         return False

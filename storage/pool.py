@@ -119,7 +119,8 @@ async def check_pool(pool: Pool) -> None:
     """Refuse a pool that a saver can't work on.
 
     Raises:
-        UnsuitablePoolError: it is closed, or its connections are not in autocommit mode.
+        UnsuitablePoolError: it is closed, or its connections are not in autocommit mode, or their
+            cursors are not psycopg's usual ones.
     """
     if pool.closed:
         raise UnsuitablePoolError(
@@ -127,9 +128,15 @@ async def check_pool(pool: Pool) -> None:
             "and leave it after the saver."
         )
     async with pool.connection() as connection:
-        autocommit = connection.autocommit
+        autocommit, cursor = connection.autocommit, connection.cursor_factory
     if not autocommit:
         raise UnsuitablePoolError(
             f"the connections of the pool {pool.name!r} are not in autocommit mode, so every read "
             'would leave a transaction open. Make it with kwargs={"autocommit": True}.'
+        )
+    if issubclass(cursor, (psycopg.AsyncClientCursor, psycopg.AsyncRawCursor)):
+        raise UnsuitablePoolError(
+            f"the connections of the pool {pool.name!r} have cursors of {cursor.__name__}, which "
+            "read no binary values or name parameters otherwise. Make it without cursor_factory; "
+            "behind PgBouncer psycopg's usual cursors do, with prepare_threshold=None."
         )

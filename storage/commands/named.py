@@ -29,8 +29,9 @@ def named(reference: str, option: str) -> Any:
         sys.path.insert(0, here)
     try:
         found: Any = import_module(module)
-    except Exception as error:
-        # Whatever a module does as it is imported may fail.
+    except (Exception, SystemExit) as error:
+        # Whatever a module does as it is imported may fail; and a script may end the process, as if
+        # all had been done.
         raise typer.BadParameter(
             f"{module!r} can't be imported: {type(error).__name__}: {error}. Run the command in "
             "the directory of the app, or name that in PYTHONPATH.",

@@ -85,6 +85,7 @@ def failing(thread_id, user):
     raise LookupError("no such order")
 """
     )
+    (tmp_path / "ends_the_process.py").write_text("import sys\n\nsys.exit(0)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
@@ -122,6 +123,7 @@ def test_a_function_that_does_not_say_it_is_named_in_an_error(
         (["--owner", "no_such_module:customer"], "No module named 'no_such_module'"),
         (["--owner", "whose_threads:no_one"], "'whose_threads' has no 'no_one'"),
         (["--owner", "whose_threads:__name__"], "is no function, but a str"),
+        (["--owner", "ends_the_process:customer"], "SystemExit: 0"),
         (["--owner", "whose_threads:customer", "--user", "ben"], "leave out --user"),
     ],
 )

@@ -4,6 +4,7 @@ import gc
 import operator
 import tracemalloc
 import weakref
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from langchain_core.messages import (
     HumanMessage,
     ToolMessage,
 )
+from langchain_core.messages.tool import invalid_tool_call
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic import Field, PrivateAttr
 
@@ -24,6 +26,11 @@ from storage.cached_thread import LISTS, CachedThread
 from storage.decoding import BLOCK
 from storage.message_cache import MessageCache
 from storage.message_copies import copy_message, what_to_copy
+
+
+class Letter(StrEnum):
+    A = "a"
+
 
 SERDE = JsonPlusSerializer(allowed_msgpack_modules=None)
 
@@ -93,6 +100,38 @@ def test_a_changed_message_is_not_recognised_however_deep_the_change() -> None:
     messages = conversation(3, thread)
     messages[1].additional_kwargs["n"].append(0)
     assert thread.recognise(messages) == [digest(0)]
+
+
+@pytest.mark.parametrize(
+    ("stored", "changed"),
+    [
+        pytest.param(1, True, id="a number"),
+        pytest.param([{"a": 1}], [{"a": 1.0}], id="deep in it"),
+        pytest.param(0.0, -0.0, id="a sign"),
+        pytest.param({1: "a"}, {True: "a"}, id="a key"),
+        pytest.param("a", Letter.A, id="a class"),
+    ],
+)
+@pytest.mark.parametrize(
+    "message",
+    [
+        HumanMessage("x"),
+        HumanMessage("x" * LONG),
+        AIMessage("", invalid_tool_calls=[invalid_tool_call(name="f", args="{")]),
+        AIMessageChunk(content="x"),
+    ],
+    ids=["plain", "long", "with a call that can't be read", "of another class"],
+)
+def test_a_change_to_an_equal_value_of_another_type_is_not_overlooked(
+    message: BaseMessage, stored: Any, changed: Any
+) -> None:
+    thread = CachedThread()
+    message = message.model_copy(update={"additional_kwargs": {"n": stored}})
+    thread.add(digest(0), node(message))
+    messages = thread.hand_out([digest(0)])[digest(0)]
+    assert thread.recognise(messages) == [digest(0)]
+    messages[0].additional_kwargs["n"] = changed
+    assert thread.recognise(messages) == []
 
 
 def test_the_cache_does_not_keep_what_it_handed_out_alive() -> None:

@@ -113,6 +113,17 @@ async def test_a_pool_without_autocommit_is_refused_with_what_to_do(database_url
         assert not pool.closed
 
 
+@pytest.mark.parametrize("cursor", [psycopg.AsyncClientCursor, psycopg.AsyncRawCursor])
+async def test_a_pool_with_cursors_of_another_kind_is_refused_with_what_to_do(
+    database_url: str, cursor: type[psycopg.AsyncCursor[Any]]
+) -> None:
+    kwargs = {"autocommit": True, "cursor_factory": cursor}
+    async with AsyncConnectionPool(database_url, kwargs=kwargs, open=False) as pool:
+        with pytest.raises(UnsuitablePoolError, match="without cursor_factory"):
+            async with open_saver(pool):
+                pass
+
+
 async def test_a_pool_that_is_not_open_is_refused(database_url: str) -> None:
     pool = AsyncConnectionPool(database_url, kwargs={"autocommit": True}, open=False)
     with pytest.raises(UnsuitablePoolError, match="not open"):
