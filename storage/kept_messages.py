@@ -7,9 +7,10 @@ good as new ones, if nobody holds any of them, nor any dict or list in them, and
 were stored.
 """
 
-import gc
-from collections.abc import Iterable
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
+from operator import attrgetter, is_, itemgetter
 from sys import getrefcount
 from typing import Any
 
@@ -22,6 +23,7 @@ from .packed_messages import PackedMessages
 TIMES, OVERHEAD = 3, 1_000
 
 _fields_of = attrgetter("__dict__")
+_extra_of = attrgetter("__pydantic_extra__")
 
 
 def _references_of_one_list() -> int:
@@ -43,8 +45,8 @@ class KeptMessages:
         self.messages: list[BaseMessage] = []
         #: About how many bytes they take.
         self.size = 0
-        #: Every dict and list in the messages, block by block, as far as they were looked for.
-        self._containers: list[list[Any]] = []
+        #: What is in the messages, block by block, as far as it was looked for.
+        self._containers: list[_Containers] = []
 
     def keep(self, messages: Iterable[tuple[BaseMessage, PlainMessage]]) -> None:
         """Keep further messages, each of which was just made of its payload."""
@@ -76,11 +78,74 @@ class KeptMessages:
         if not set(map(getrefcount, block)) <= {_IN_ONE_LIST + 1}:
             return False
         if number == len(self._containers):
-            # A message's fields, and what is in them, may be held by somebody who has let go of it.
-            self._containers.append(found := [])
-            level: list[Any] = list(map(_fields_of, block))
-            while level:
-                found += level
-                level = [part for part in gc.get_referents(*level) if type(part) in (dict, list)]
-        # Each is held by what it is in as well.
-        return set(map(getrefcount, self._containers[number])) <= {_IN_ONE_LIST + 1}
+            self._containers.append(_Containers(block))
+        return self._containers[number].are_free_in(block)
+
+
+class _Containers:
+    """Every dict and list in some messages, which may be held by who has let go of the messages."""
+
+    def __init__(self, messages: Sequence[BaseMessage]) -> None:
+        self._fields: list[Any] = list(map(_fields_of, messages))
+        self._extra: list[Any] = list(map(_extra_of, messages))
+        #: Those in the fields that have others in them; each is in two lists, as each leaf is.
+        self._parents: list[Any] = []
+        self._leaves: list[Any] = []
+        #: How to get what is in the fields and in the parents, and that.
+        self._getters = list(map(_getter, self._fields))
+        self._held = list(chain.from_iterable(self._now()))
+        for part in self._held:
+            if (getter := _getter(part)) is _nothing:
+                self._leaves.append(part)
+            else:
+                self._parents.append(part)
+                self._getters.append(getter)
+                # They come up in their turn.
+                self._held += getter(part)
+
+    def _now(self) -> Iterable[Iterable[Any]]:
+        parents = chain(self._fields, self._parents)
+        return [get(parent) for get, parent in zip(self._getters, parents, strict=True)]
+
+    def are_free_in(self, messages: Sequence[BaseMessage]) -> bool:
+        """Whether they still are those in the messages, and nobody else holds any of them."""
+        return (
+            # Beside the lists here, each is in one message or container.
+            set(map(getrefcount, self._fields)) <= {_IN_ONE_LIST + 1}
+            and set(map(getrefcount, self._extra)) <= {_IN_ONE_LIST + 1}
+            and set(map(getrefcount, self._held)) <= {_IN_ONE_LIST + 2}
+            # An equal one in the place of another is somebody's.
+            and all(map(is_, map(_fields_of, messages), self._fields))
+            and all(map(is_, map(_extra_of, messages), self._extra))
+            and all(map(is_, chain.from_iterable(self._now()), self._held))
+        )
+
+
+Getter = Callable[[Any], Iterable[Any]]
+
+
+def _getter(container: Any) -> Getter:
+    """What gets the dicts and lists that are in one now from where they are in it."""
+    if type(container) is dict:
+        return _getter_of(tuple(n for n, value in container.items() if _is_container(value)))
+    return _getter_of(tuple(n for n, value in enumerate(container) if _is_container(value)))
+
+
+@lru_cache(maxsize=1_000)
+def _getter_of(places: tuple[Any, ...]) -> Getter:
+    if not places:
+        return _nothing
+    # Of one place alone, it would get what is there, and not a tuple of it.
+    return itemgetter(*places) if len(places) > 1 else _the_only(places[0])
+
+
+def _the_only(place: Any) -> Getter:
+    return lambda container: (container[place],)
+
+
+def _nothing(container: Any) -> Iterable[Any]:
+    return ()
+
+
+def _is_container(value: object) -> bool:
+    return type(value) in (dict, list)

@@ -195,6 +195,11 @@ class Writing(PendingWrites):
             else:
                 # Somebody deleted the checkpoint before this one, with values that it had.
                 versions, whole = checkpoint["channel_versions"], True
+        else:
+            raise ConversationGoneError(
+                f"thread {thread_id!r} was redacted or deleted, or what a sub-graph's step follows "
+                f"was, each of the {ATTEMPTS} times that the step was to be stored"
+            )
         return _place_of(configurable, checkpoint)
 
     def _dump(

@@ -11,6 +11,9 @@ from langgraph.graph import START, StateGraph
 
 from storage.checkpointer import TranscriptSaver
 from storage.database import Database
+from storage.inner_steps import Put
+from storage.rows import ConversationGoneError
+from storage.saver_writing import ATTEMPTS
 from storage.verifying import problems
 from tests.storage.damage import execute
 from tests.storage.support import Graph, fetch, on
@@ -165,3 +168,21 @@ async def test_a_step_that_is_stored_again_as_its_own_successor_replaces_itself(
     after = await last_of_run(database, "1")
     assert after.metadata["step"] == 7
     assert after.checkpoint == before.checkpoint
+
+
+async def test_a_step_that_can_never_be_stored_is_an_error(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saver = TranscriptSaver(database.pool)
+    await take_turns(saver, 1)
+    asked = 0
+
+    async def redacted_again(*args: Any) -> Put:
+        nonlocal asked
+        asked += 1
+        return Put(is_as_known=False, has_all_values=True)
+
+    monkeypatch.setattr("storage.saver_writing.put_inner", redacted_again)
+    with pytest.raises(ConversationGoneError, match="each of the 5 times"):
+        await take_turns(saver, 2)
+    assert asked == ATTEMPTS

@@ -229,3 +229,38 @@ def test_whatever_readers_hold_and_change_others_get_what_is_stored(
             elif step == "go on":
                 # As a graph does, with an object of its own.
                 thread.remember([*messages[:-1], stored[path[-1]].model_copy()], digests)
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_what_somebody_put_into_a_message_in_place_of_an_equal_is_handed_out_to_nobody(
+    thread: CachedThread, at: int
+) -> None:
+    """Who keeps both makes the counts what they were."""
+    objects(thread)
+    objects(thread)
+    messages = read(thread)
+    before: dict[str, Any]
+    mine: dict[str, Any]
+    if at:
+        before, mine = messages[1].response_metadata, {"usage": {"tokens": [1, 2]}}
+        messages[1].response_metadata = mine
+    else:
+        before, mine = messages[1].response_metadata["usage"], {"tokens": [1, 2]}
+        messages[1].response_metadata["usage"] = mine
+    assert before == mine
+    del messages
+    others = read(thread)
+    mine["more"] = [3]
+    assert others[1] == message(1)
+
+
+def test_who_holds_the_further_fields_of_a_message_shares_them_with_nobody(
+    thread: CachedThread,
+) -> None:
+    objects(thread)
+    objects(thread)
+    further = read(thread)[0].model_extra
+    assert further is not None
+    others = read(thread)
+    further["mine"] = 1
+    assert others[0] == message(0)

@@ -133,6 +133,8 @@ async def test_every_kind_of_search_goes_by_an_index_and_looks_at_few_rows(many:
         looked_at[name] = rows(found)
     # All that have the word are compared with the reference: nothing near may be missed.
     looked_at.pop("a reference: a common word")
+    # Each list's open tasks are counted to a limit, and the Inbox's.
+    assert looked_at.pop("find_lists") <= (LISTS + 1) * (COUNT_MAX + 2)
     assert {name: count for name, count in looked_at.items() if count > ROWS_MAX} == {}
     for name in ("word: rare", "word: in none", "word: in one task", "a reference: rare words"):
         assert looked_at[name] <= 1_000, name
