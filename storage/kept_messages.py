@@ -10,20 +10,17 @@ were stored.
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
-from operator import attrgetter, is_, itemgetter
+from operator import is_, itemgetter
 from sys import getrefcount
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 
 from .decoding import BLOCK, PlainMessage
-from .packed_messages import PackedMessages
+from .packed_messages import PackedMessages, extra_of, fields_of
 
 #: About how many bytes a kept message takes for each byte of its payload, and beside that.
 TIMES, OVERHEAD = 3, 1_000
-
-_fields_of = attrgetter("__dict__")
-_extra_of = attrgetter("__pydantic_extra__")
 
 
 def _references_of_one_list() -> int:
@@ -86,8 +83,8 @@ class _Containers:
     """Every dict and list in some messages, which may be held by who has let go of the messages."""
 
     def __init__(self, messages: Sequence[BaseMessage]) -> None:
-        self._fields: list[Any] = list(map(_fields_of, messages))
-        self._extra: list[Any] = list(map(_extra_of, messages))
+        self._fields: list[Any] = list(map(fields_of, messages))
+        self._extra: list[Any] = list(map(extra_of, messages))
         #: Those in the fields that have others in them; each is in two lists, as each leaf is.
         self._parents: list[Any] = []
         self._leaves: list[Any] = []
@@ -115,8 +112,8 @@ class _Containers:
             and set(map(getrefcount, self._extra)) <= {_IN_ONE_LIST + 1}
             and set(map(getrefcount, self._held)) <= {_IN_ONE_LIST + 2}
             # An equal one in the place of another is somebody's.
-            and all(map(is_, map(_fields_of, messages), self._fields))
-            and all(map(is_, map(_extra_of, messages), self._extra))
+            and all(map(is_, map(fields_of, messages), self._fields))
+            and all(map(is_, map(extra_of, messages), self._extra))
             and all(map(is_, chain.from_iterable(self._now()), self._held))
         )
 

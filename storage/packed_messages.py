@@ -18,8 +18,9 @@ PACKING = (
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
 
-_fields_of = attrgetter("__dict__")
-_extra_of = attrgetter("__pydantic_extra__")
+#: The dicts that hold what is in a message.
+fields_of = attrgetter("__dict__")
+extra_of = attrgetter("__pydantic_extra__")
 
 
 class PackedMessages:
@@ -81,14 +82,14 @@ class PackedMessages:
 def are_packed_as(joined: bytes, messages: Sequence[BaseMessage], option: int) -> bool:
     """Whether a block's messages are packed as `joined`, one after the other."""
     try:
-        packed = ormsgpack.packb(list(map(_fields_of, messages)), option=PACKING | option)
+        packed = ormsgpack.packb(list(map(fields_of, messages)), option=PACKING | option)
     except (TypeError, ValueError):
         # Something is in them that was in no plain message.
         return False
     return (
         len(packed) == _head_of_array(len(messages)) + len(joined)
         and packed.endswith(joined)
-        and not any(map(_extra_of, messages))
+        and not any(map(extra_of, messages))
     )
 
 
