@@ -119,7 +119,7 @@ class Reading(SyncMethods):
         self, where: str, args: Sequence[Any], thread_id: str | None
     ) -> list[CheckpointTuple]:
         async with self._cursor() as cur:
-            rows: list[StoredRow] | None = None
+            rows: list[StoredRow] = []
             try:
                 if thread_id is None or thread_id in self._cache:
                     await cur.execute(SELECT_CHECKPOINTS + where, args, binary=True)
@@ -140,12 +140,12 @@ class Reading(SyncMethods):
         self,
         connection: AsyncConnection[Any],
         values: list[DictRow],
-        rows: list[StoredRow] | None,
+        rows: list[StoredRow],
     ) -> dict[tuple[str, bytes], list[BaseMessage]]:
         """The transcripts that these checkpoints point at, by thread and leaf.
 
         Args:
-            rows: all messages of the thread, if it is one and they were read; emptied here.
+            rows: all messages of the thread, if they were read already; emptied here.
         """
         leaves: dict[str, set[bytes]] = defaultdict(set)
         for value in values:
@@ -162,10 +162,9 @@ class Reading(SyncMethods):
             if missing and not rows:
                 rows = await select_messages(connection, thread_id)
             with no_collection():
-                if missing and rows is not None:
-                    keep_rows(thread_id, cached, self.serde, missing, rows)
-                    # What is let go of here is not looked through for garbage afterwards.
-                    rows.clear()
+                keep_rows(thread_id, cached, self.serde, missing, rows)
+                # What is let go of here is not looked through for garbage afterwards.
+                rows.clear()
                 read = cached.hand_out(wanted)
             self._cache.trim(thread_id)
             found |= {(thread_id, leaf): messages for leaf, messages in read.items()}
